@@ -1,0 +1,2 @@
+//! Parhelia, the control room for Claude Code; the architecture document comes with the whole.
+pub mod stdx;
