@@ -1,2 +1,3 @@
 //! Parhelia, the control room for Claude Code; the architecture document comes with the whole.
+pub mod domain;
 pub mod stdx;

@@ -1,0 +1,113 @@
+//! Events in a person's words.
+
+use crate::domain::{
+    event::{Connection, EventBody},
+    evidence::{Observation, RegistryStatus},
+    task::Next,
+};
+
+impl EventBody {
+    /// Returns what happened as one line.
+    pub fn describe(&self) -> String {
+        match self {
+            EventBody::Created { task } => format!("submitted: {}", task.name),
+            EventBody::Queued => "queued".into(),
+            EventBody::Held { reason } => format!("waits: {reason}"),
+            EventBody::Dispatched { worker, provider, attempt, .. } => {
+                format!("dispatched to {provider} as {worker}, launch {attempt}")
+            }
+            EventBody::Placed { workspace, branch, .. } => match branch {
+                Some(branch) => format!("workspace {workspace} on branch {branch}"),
+                None => format!("workspace {workspace}"),
+            },
+            EventBody::Launched => "session started".into(),
+            EventBody::DispatchFailed { reason } => format!("dispatch failed: {reason}"),
+            EventBody::Observed { observation } => observation.describe(),
+            EventBody::CostReported { total, .. } => format!("cost {total} so far"),
+            EventBody::TokensCounted { tokens, .. } => {
+                format!("{} tokens in, {} out", tokens.input + tokens.cache_read, tokens.output)
+            }
+            EventBody::PromptSent { head, outcome } => {
+                format!("prompt {}: {head}", outcome.as_str())
+            }
+            EventBody::Answered { answer, outcome, .. } => {
+                format!("answer {}: {answer}", outcome.as_str())
+            }
+            EventBody::Interrupted { outcome } => format!("interrupt {}", outcome.as_str()),
+            EventBody::StopRequested { cause } => format!("told to end: {cause}"),
+            EventBody::Completed => "completed; the session stays open".into(),
+            EventBody::Failed { reason } => format!("failed: {reason}"),
+            EventBody::SessionEnded { code: Some(code), .. } => {
+                format!("session ended with status {code}")
+            }
+            EventBody::SessionEnded { code: None, detail } => format!("session lost: {detail}"),
+            EventBody::Reopened => "reopened".into(),
+            EventBody::Retried { next: Next::Fresh } => "retried from the start".into(),
+            EventBody::Retried { next: Next::Resume { .. } } => "resumed".into(),
+            EventBody::Viewing { count: 0 } => "nobody attached any more".into(),
+            EventBody::Viewing { count } => format!("{count} attached"),
+            EventBody::ContactChanged { connection: Connection::Lost } => {
+                "its host does not answer".into()
+            }
+            EventBody::ContactChanged { connection: Connection::Regained } => {
+                "its host answers again".into()
+            }
+            EventBody::AnswerKept { bytes } => format!("final answer kept, {bytes} bytes"),
+            EventBody::Deleted => "deleted".into(),
+            EventBody::Noted { text } => text.clone(),
+        }
+    }
+}
+
+impl Observation {
+    /// Returns what was seen as one line.
+    pub fn describe(&self) -> String {
+        match self {
+            Observation::ConversationStarted { source, .. } => {
+                format!("conversation began ({source})")
+            }
+            Observation::PromptSubmitted { head, injected: false, .. } => format!("prompt: {head}"),
+            Observation::PromptSubmitted { head, injected: true, .. } => {
+                format!("Claude's own prompt: {head}")
+            }
+            Observation::ToolStarted { tool, summary, .. } => format!("{tool} {summary}"),
+            Observation::ToolEnded { tool, ok: true, .. } => format!("{tool} done"),
+            Observation::ToolEnded { tool, ok: false, .. } => format!("{tool} failed"),
+            Observation::Asked { ask } => format!("asks: {} {}", ask.tool, ask.summary),
+            Observation::Notified { message, .. } => format!("says: {message}"),
+            Observation::TurnEnded { background: 0, message, .. } => {
+                format!("turn ended: {message}")
+            }
+            Observation::TurnEnded { background, .. } => {
+                format!("turn ended, {background} background tasks go on")
+            }
+            Observation::TurnFailed { error, message } => {
+                format!("turn failed ({error}): {message}")
+            }
+            Observation::SubagentStarted { .. } => "subagent started".into(),
+            Observation::SubagentEnded { .. } => "subagent ended".into(),
+            Observation::Compacting { done: false } => "compacting".into(),
+            Observation::Compacting { done: true } => "compacted".into(),
+            Observation::ConversationEnded { reason } => format!("conversation ended ({reason})"),
+            Observation::Registry { registry } => {
+                let word = match registry.status {
+                    RegistryStatus::Busy => "busy",
+                    RegistryStatus::Idle => "idle",
+                    RegistryStatus::Waiting => "waiting",
+                    RegistryStatus::Shell => "running a shell",
+                    RegistryStatus::Unknown => "something unknown",
+                };
+                match &registry.waiting_for {
+                    Some(what) => format!("registry says {word} for {what}"),
+                    None => format!("registry says {word}"),
+                }
+            }
+            Observation::RegistryGone => "registry file gone".into(),
+            Observation::ProcessStarted { pid } => format!("claude is process {pid}"),
+            Observation::Exited { code, .. } => format!("claude exited with status {code}"),
+            Observation::SessionGone { detail } => format!("session gone: {detail}"),
+            Observation::DialogSeen { name, .. } => format!("a dialog is on screen: {name}"),
+            Observation::DialogGone => "the dialog is gone".into(),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What happened, as it is stored and published.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{
+        evidence::Observation,
+        ids::{HostPath, TaskId, WorkerId},
+        state::{FailReason, StopCause},
+        task::{Next, Task},
+        usd::Usd,
+    },
+    stdx::time::Timestamp,
+};
+
+/// A committed event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number, without gaps in the order of commits; also the id on the event stream.
+    pub seq: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The task it is about.
+    pub task: TaskId,
+    /// What happened.
+    pub body: EventBody,
+}
+
+/// What happened to a task. Past tense; the list is append-only, since events are stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case", tag = "event")]
+pub enum EventBody {
+    /// It was submitted.
+    Created { task: Box<Task> },
+    /// It joined the queue.
+    Queued,
+    /// It waits, for this reason.
+    Held { reason: String },
+    /// A place was claimed and launching begins.
+    Dispatched { worker: WorkerId, provider: String, attempt: u32, conversation: String },
+    /// These are about to be made for it.
+    Placed { run_dir: HostPath, workspace: HostPath, branch: Option<String> },
+    /// The session exists.
+    Launched,
+    /// The session could not be made.
+    DispatchFailed { reason: String },
+    /// Something was seen of the session.
+    Observed { observation: Observation },
+    /// Claude reported the running total of a conversation: in its status line, with `gauges`, or
+    /// at its end in the transcript's `cost-state`.
+    CostReported { attempt: u32, conversation: String, total: Usd, gauges: Option<Gauges> },
+    /// The transcript shows a message with its tokens.
+    TokensCounted { message: String, tokens: Tokens },
+    /// A prompt was sent into the session.
+    PromptSent { head: String, outcome: Delivery },
+    /// A dialog was answered.
+    Answered { ask: String, answer: String, outcome: Delivery },
+    /// The turn was interrupted.
+    Interrupted { outcome: Delivery },
+    /// It shall end.
+    StopRequested { cause: StopCause },
+    /// It is complete; the session stays open.
+    Completed,
+    /// It failed; the session stays open.
+    Failed { reason: FailReason },
+    /// The session is over, with this status if one is known.
+    SessionEnded { code: Option<i32>, detail: String },
+    /// A person took up the open session of a finished task.
+    Reopened,
+    /// It shall run again.
+    Retried { next: Next },
+    /// People attached through the dispatcher now.
+    Viewing { count: u32 },
+    /// The host stopped or began to answer.
+    ContactChanged { connection: Connection },
+    /// The final answer was kept.
+    AnswerKept { bytes: u64 },
+    /// Its row and its directory were deleted.
+    Deleted,
+    /// Something a person should know.
+    Noted { text: String },
+}
+
+/// What the status line shows beside the cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gauges {
+    /// How full the context window is.
+    pub context_percent: Option<u8>,
+    /// Lines added as Claude counts them.
+    pub lines_added: u64,
+    /// Lines removed.
+    pub lines_removed: u64,
+}
+
+/// What became of something sent into a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// Claude confirmed it.
+    Submitted,
+    /// It stands in the input box and was not confirmed.
+    Typed,
+    /// It did not arrive.
+    NotDelivered,
+}
+
+impl Delivery {
+    /// Returns the words shown to people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Delivery::Submitted => "submitted",
+            Delivery::Typed => "typed",
+            Delivery::NotDelivered => "not delivered",
+        }
+    }
+}
+
+/// A change of contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connection {
+    /// The host stopped answering.
+    Lost,
+    /// It answers again.
+    Regained,
+}
+
+/// Tokens of one or more messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Read, uncached.
+    pub input: u64,
+    /// Written.
+    pub output: u64,
+    /// Read from the cache.
+    pub cache_read: u64,
+    /// Written to the cache.
+    pub cache_write: u64,
+}
+
+impl Tokens {
+    /// Returns the sum.
+    pub fn plus(&self, other: &Tokens) -> Tokens {
+        Tokens {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+        }
+    }
+}
+
+impl EventBody {
+    /// Returns the event's name as it is stored and filtered by.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            EventBody::Created { .. } => "created",
+            EventBody::Queued => "queued",
+            EventBody::Held { .. } => "held",
+            EventBody::Dispatched { .. } => "dispatched",
+            EventBody::Placed { .. } => "placed",
+            EventBody::Launched => "launched",
+            EventBody::DispatchFailed { .. } => "dispatch-failed",
+            EventBody::Observed { .. } => "observed",
+            EventBody::CostReported { .. } => "cost-reported",
+            EventBody::TokensCounted { .. } => "tokens-counted",
+            EventBody::PromptSent { .. } => "prompt-sent",
+            EventBody::Answered { .. } => "answered",
+            EventBody::Interrupted { .. } => "interrupted",
+            EventBody::StopRequested { .. } => "stop-requested",
+            EventBody::Completed => "completed",
+            EventBody::Failed { .. } => "failed",
+            EventBody::SessionEnded { .. } => "session-ended",
+            EventBody::Reopened => "reopened",
+            EventBody::Retried { .. } => "retried",
+            EventBody::Viewing { .. } => "viewing",
+            EventBody::ContactChanged { .. } => "contact-changed",
+            EventBody::AnswerKept { .. } => "answer-kept",
+            EventBody::Deleted => "deleted",
+            EventBody::Noted { .. } => "noted",
+        }
+    }
+}

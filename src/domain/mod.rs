@@ -1,0 +1,16 @@
+//! What is true, as pure data and pure functions: no async, no I/O, no clock, no path.
+//!
+//! A task is changed only by [`task::Task::fold`], which is the one caller of
+//! [`state::TaskState::apply`]. Everything a dispatcher learns is an [`event::EventBody`].
+//!
+//! Deliberately absent: `Parked` (it needs checkpoints), and any stored form of secrets.
+
+pub mod activity;
+pub mod ask;
+pub mod describe;
+pub mod event;
+pub mod evidence;
+pub mod ids;
+pub mod state;
+pub mod task;
+pub mod usd;

@@ -1,0 +1,451 @@
+//! A task: a prompt with requirements, and all that became of it.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{
+        event::{Connection, EventBody, Tokens},
+        evidence::Observation,
+        ids::{HostPath, TaskId, WorkerId},
+        state::{Contact, Illegal, TaskState, Transition},
+        usd::Usd,
+    },
+    stdx::time::Timestamp,
+};
+
+/// Everything the dispatcher holds of a task. The prompt and the answer are kept apart, in the
+/// store, because each may be a megabyte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// What the person calls it, or the first words of the prompt.
+    pub name: String,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// The first line of the prompt, at most 200 characters.
+    pub prompt_head: String,
+    /// The length of the prompt.
+    pub prompt_bytes: u64,
+    /// What it needs.
+    pub spec: TaskSpec,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Launches so far.
+    pub attempts: u32,
+    /// The place claimed for the newest launch; kept after it ended.
+    pub place: Option<Place>,
+    /// The conversation of the newest launch, for resuming.
+    pub conversation: Option<String>,
+    /// How the next launch begins.
+    pub next: Next,
+    /// What it cost and used.
+    pub usage: Usage,
+    /// What it did last, one line; kept after the session ended.
+    pub last: String,
+    /// The length of the kept final answer, if there is one.
+    pub answer_bytes: Option<u64>,
+}
+
+/// How a launch begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "next")]
+pub enum Next {
+    /// A new conversation with the task's prompt.
+    #[default]
+    Fresh,
+    /// The old conversation goes on, with another prompt if there is one in the store.
+    Resume { with_prompt: bool },
+}
+
+/// Where a task works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The worker claimed for it.
+    pub worker: WorkerId,
+    /// The provider that gave it.
+    pub provider: String,
+    /// The directory Parhelia makes for the task on the worker's host, and may delete. Written
+    /// down before it is made.
+    pub run_dir: Option<HostPath>,
+    /// Where Claude works: inside the run directory, or the person's own directory.
+    pub workspace: Option<HostPath>,
+    /// The branch Parhelia made for it.
+    pub branch: Option<String>,
+}
+
+/// What a task needs, as it was asked for and defaults were filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// What sort of work it is.
+    pub kind: TaskKind,
+    /// What the worker must have.
+    pub requirements: Requirements,
+    /// The provider or host it must go to, if not any.
+    pub target: Option<String>,
+    /// The directory it starts from, on the host.
+    pub workspace: HostPath,
+    /// How that directory is kept from changes.
+    pub isolation: Isolation,
+    /// Whether uncommitted and untracked files come along.
+    pub include_dirty: bool,
+    /// Whether it stays RUNNING between turns until a person ends it.
+    pub interactive: bool,
+    /// The longest it may run.
+    pub timeout: Option<Duration>,
+    /// The longest its session waits for a prompt.
+    pub idle_timeout: Option<Duration>,
+    /// Claude's permission mode.
+    pub permission_mode: PermissionMode,
+    /// Claude's model, as its `--model` takes it.
+    pub model: Option<String>,
+    /// The most it may cost.
+    pub max_cost: Option<Usd>,
+    /// Higher goes first.
+    pub priority: i32,
+    /// The names of the environment variables passed to it; their values are nowhere in the store.
+    pub env_names: Vec<String>,
+}
+
+/// What a worker must have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Requirements {
+    /// A GPU of this sort.
+    pub gpu: Option<Gpu>,
+    /// Memory in GB; nothing means the type's default, which any host is taken to have.
+    pub memory_gb: Option<u32>,
+    /// Processor cores.
+    pub cpu: Option<u32>,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$vdoc])* #[serde(rename = $word)] $variant,)*
+        }
+
+        impl $name {
+            /// Every one, in the order shown.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            /// Returns the word for it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $($name::$variant => $word,)*
+                }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<$name, String> {
+                $name::ALL
+                    .iter()
+                    .copied()
+                    .find(|it| it.as_str().eq_ignore_ascii_case(text))
+                    .ok_or_else(|| {
+                        let all: Vec<&str> = $name::ALL.iter().map(|it| it.as_str()).collect();
+                        format!("`{}` is not {}; use {}", text.escape_debug(), $what, all.join(", "))
+                    })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words!(
+    /// What sort of work a task is; decides defaults and is recorded.
+    TaskKind, "a task type" {
+        /// Anything.
+        Generic = "generic",
+        /// A bug fix.
+        CodeFix = "code_fix",
+        /// Running tests.
+        Test = "test",
+        /// Building.
+        Build = "build",
+        /// Linting and formatting.
+        Lint = "lint",
+        /// Refactoring.
+        Refactor = "refactor",
+    }
+);
+
+words!(
+    /// GPU sorts, by the names Modal gives them.
+    Gpu, "a GPU" {
+        T4 = "T4",
+        L4 = "L4",
+        A10G = "A10G",
+        A100 = "A100",
+        A100x80 = "A100-80GB",
+        L40S = "L40S",
+        H100 = "H100",
+        H200 = "H200",
+        B200 = "B200",
+    }
+);
+
+words!(
+    /// How the person's directory is kept from changes.
+    Isolation, "an isolation" {
+        /// An own git worktree on an own branch; shares the repository's objects.
+        Worktree = "worktree",
+        /// An own clone; shares nothing.
+        Clone = "clone",
+        /// None: Claude works in the directory itself.
+        None = "none",
+    }
+);
+
+words!(
+    /// Claude's permission modes (`claude --permission-mode`, 2.1.329).
+    PermissionMode, "a permission mode" {
+        /// Asks before every risky tool.
+        Manual = "manual",
+        /// Edits without asking.
+        AcceptEdits = "acceptEdits",
+        /// Claude's own safety check decides.
+        Auto = "auto",
+        /// Refuses what would need asking.
+        DontAsk = "dontAsk",
+        /// Plans first.
+        Plan = "plan",
+        /// Asks nothing.
+        Bypass = "bypassPermissions",
+    }
+);
+
+/// What a task cost and used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Model cost as Claude reported it, over all launches.
+    pub model: Usd,
+    /// The reading the next one is compared with.
+    pub meter: Meter,
+    /// Tokens by the transcript; an estimate, since compaction and titles appear in none.
+    pub tokens: Tokens,
+    /// The message counted last, whose further lines repeat its usage.
+    pub last_message: Option<String>,
+    /// Turns that ended, over all launches.
+    pub turns: u32,
+    /// How full the context window is, in percent.
+    pub context_percent: Option<u8>,
+    /// Lines added and removed as Claude counts them.
+    pub lines_added: u64,
+    /// See `lines_added`.
+    pub lines_removed: u64,
+}
+
+/// Turns Claude's running totals into what was spent.
+///
+/// A total is cumulative for a conversation (Claude Code 2.1.329, measured): it goes on across
+/// `--resume` after a clean end, falls back to the last saved figure after kill -9, and starts at
+/// zero in the conversation that `/clear` opens. Readings come from the status line and from the
+/// transcript's `cost-state`, in any order, so a lower one within a launch is an older one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Meter {
+    readings: Vec<Reading>,
+}
+
+/// The newest total of one conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Reading {
+    conversation: String,
+    attempt: u32,
+    total: Usd,
+}
+
+impl Meter {
+    /// Takes a reading and returns what was spent since the one before.
+    pub fn read(&mut self, attempt: u32, conversation: &str, total: Usd) -> Usd {
+        let found = self.readings.iter_mut().find(|it| it.conversation == conversation);
+        let Some(reading) = found else {
+            let conversation = conversation.to_owned();
+            self.readings.push(Reading { conversation, attempt, total });
+            return total;
+        };
+        if reading.attempt != attempt {
+            // The first figure of a resumed launch is what was carried over, paid already.
+            reading.attempt = attempt;
+            reading.total = reading.total.min(total);
+        }
+        let spent = (total - reading.total).max(Usd::ZERO);
+        reading.total = reading.total.max(total);
+        spent
+    }
+}
+
+impl Task {
+    /// Takes in one event.
+    ///
+    /// # Errors
+    ///
+    /// [`Illegal`] if the task's state does not admit it; the task is unchanged then.
+    pub fn fold(&mut self, body: &EventBody, at: Timestamp) -> Result<(), Illegal> {
+        match body {
+            EventBody::Created { .. } => (),
+            EventBody::Queued => self.go(&Transition::Queued, at)?,
+            EventBody::Held { reason } => {
+                self.go(&Transition::Held { reason: reason.clone() }, at)?;
+            }
+            EventBody::Dispatched { worker, provider, attempt, conversation } => {
+                let transition =
+                    Transition::Claimed { attempt: *attempt, conversation: conversation.clone() };
+                self.go(&transition, at)?;
+                self.attempts = *attempt;
+                self.place = Some(self.place_of(worker, provider));
+                self.conversation = Some(conversation.clone());
+            }
+            EventBody::Placed { run_dir, workspace, branch } => {
+                if let Some(place) = &mut self.place {
+                    place.run_dir = Some(run_dir.clone());
+                    place.workspace = Some(workspace.clone());
+                    place.branch.clone_from(branch);
+                }
+            }
+            EventBody::Launched => self.go(&Transition::Launched, at)?,
+            EventBody::DispatchFailed { reason } => {
+                self.go(&Transition::LaunchFailed { reason: reason.clone() }, at)?;
+            }
+            EventBody::Observed { observation } => self.observe(observation, at),
+            EventBody::CostReported { attempt, conversation, total, gauges } => {
+                let spent = self.usage.meter.read(*attempt, conversation, *total);
+                self.usage.model = self.usage.model + spent;
+                if let Some(gauges) = gauges {
+                    self.usage.context_percent = gauges.context_percent;
+                    self.usage.lines_added = gauges.lines_added;
+                    self.usage.lines_removed = gauges.lines_removed;
+                }
+            }
+            EventBody::TokensCounted { message, tokens } => {
+                if self.usage.last_message.as_ref() != Some(message) {
+                    self.usage.tokens = self.usage.tokens.plus(tokens);
+                    self.usage.last_message = Some(message.clone());
+                }
+            }
+            EventBody::StopRequested { cause } => {
+                self.go(&Transition::StopRequested { cause: *cause }, at)?;
+            }
+            EventBody::Completed => self.go(&Transition::Finished, at)?,
+            EventBody::Failed { reason } => {
+                self.go(&Transition::FellShort { reason: reason.clone() }, at)?;
+            }
+            EventBody::SessionEnded { code, detail } => {
+                let transition = Transition::SessionEnded { code: *code, detail: detail.clone() };
+                self.go(&transition, at)?;
+            }
+            EventBody::Reopened => {
+                self.go(&Transition::Reopened, at)?;
+                if let Some(session) = self.state.session_mut() {
+                    // Else the turn that ended before would complete the task again at once.
+                    session.activity_since = at;
+                }
+            }
+            EventBody::Retried { next } => {
+                self.go(&Transition::Retried, at)?;
+                self.next = next.clone();
+                self.answer_bytes = None;
+            }
+            EventBody::Viewing { count } => {
+                if let Some(session) = self.state.session_mut() {
+                    session.viewers = *count;
+                }
+            }
+            EventBody::ContactChanged { connection } => self.reach(*connection, at),
+            EventBody::AnswerKept { bytes } => self.answer_bytes = Some(*bytes),
+            EventBody::PromptSent { .. }
+            | EventBody::Answered { .. }
+            | EventBody::Interrupted { .. }
+            | EventBody::Deleted
+            | EventBody::Noted { .. } => (),
+        }
+        Ok(())
+    }
+
+    fn reach(&mut self, connection: Connection, at: Timestamp) {
+        if let Some(session) = self.state.session_mut() {
+            session.contact = match (connection, session.contact) {
+                (Connection::Regained, _) => Contact::Reachable,
+                (Connection::Lost, Contact::Reachable) => Contact::Unreachable { since: at },
+                (Connection::Lost, contact) => contact,
+            };
+        }
+    }
+
+    /// A later launch at the same provider finds what the earlier ones left.
+    fn place_of(&self, worker: &WorkerId, provider: &str) -> Place {
+        let (worker, provider) = (worker.clone(), provider.to_owned());
+        match &self.place {
+            Some(old) if old.provider == provider => Place { worker, provider, ..old.clone() },
+            _ => Place { worker, provider, run_dir: None, workspace: None, branch: None },
+        }
+    }
+
+    fn go(&mut self, transition: &Transition, at: Timestamp) -> Result<(), Illegal> {
+        self.state = self.state.apply(transition, at)?;
+        Ok(())
+    }
+
+    fn observe(&mut self, observation: &Observation, at: Timestamp) {
+        let Some(session) = self.state.session_mut() else { return };
+        let turns = session.evidence.turns;
+        session.observe(observation, at);
+        self.usage.turns += session.evidence.turns - turns;
+        if let Some(doing) = &session.evidence.doing {
+            self.last.clone_from(&doing.what);
+        }
+        self.conversation = Some(session.conversation.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_meter_neither_doubles_nor_misses() {
+        let mut meter = Meter::default();
+        let readings = [
+            (1, "a", 0, 0),
+            (1, "a", 500, 500),
+            (1, "a", 500, 0),
+            (1, "a", 700, 200),
+            // Resumed after a clean end: the total is carried over.
+            (2, "a", 700, 0),
+            (2, "a", 900, 200),
+            // Resumed after kill -9: the total falls back.
+            (3, "a", 300, 0),
+            (3, "a", 400, 100),
+            // `/clear` opens another conversation; the old one's last word comes late.
+            (3, "b", 0, 0),
+            (3, "a", 450, 50),
+            (3, "b", 50, 50),
+            (3, "a", 400, 0),
+        ];
+        for (attempt, conversation, total, spent) in readings {
+            let seen = meter.read(attempt, conversation, Usd(total));
+            assert_eq!(seen, Usd(spent), "{attempt} {conversation} {total}");
+        }
+    }
+
+    #[test]
+    fn words_say_what_is_allowed() {
+        assert_eq!("a10g".parse(), Ok(Gpu::A10G));
+        let error = "X".parse::<Isolation>().unwrap_err();
+        assert_eq!(error, "`X` is not an isolation; use worktree, clone, none");
+    }
+}
