@@ -1,3 +1,4 @@
 //! Parhelia, the control room for Claude Code; the architecture document comes with the whole.
+pub mod config;
 pub mod domain;
 pub mod stdx;
