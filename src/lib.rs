@@ -1,5 +1,6 @@
 //! Parhelia, the control room for Claude Code; the architecture document comes with the whole.
 pub mod config;
 pub mod domain;
+pub mod shell;
 pub mod stdx;
 pub mod store;
