@@ -4,3 +4,4 @@ pub mod domain;
 pub mod shell;
 pub mod stdx;
 pub mod store;
+pub mod tmux;
