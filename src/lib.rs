@@ -1,6 +1,7 @@
 //! Parhelia, the control room for Claude Code; the architecture document comes with the whole.
 pub mod config;
 pub mod domain;
+pub mod git;
 pub mod shell;
 pub mod stdx;
 pub mod store;
