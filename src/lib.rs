@@ -2,6 +2,7 @@
 pub mod config;
 pub mod domain;
 pub mod git;
+pub mod provider;
 pub mod shell;
 pub mod stdx;
 pub mod store;
