@@ -1,4 +1,5 @@
 //! Parhelia, the control room for Claude Code; the architecture document comes with the whole.
+pub mod agent;
 pub mod config;
 pub mod domain;
 pub mod git;
