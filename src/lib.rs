@@ -1,5 +1,6 @@
 //! Parhelia, the control room for Claude Code; the architecture document comes with the whole.
 pub mod agent;
+pub mod api;
 pub mod config;
 pub mod domain;
 pub mod git;

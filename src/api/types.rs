@@ -1,0 +1,323 @@
+//! Requests, and answers that are not views of a task.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    api::view::TaskView,
+    domain::{
+        event::{Delivery, EventBody},
+        task::{Gpu, Isolation, PermissionMode, TaskKind},
+    },
+    stdx::{secret::Secret, time::Timestamp},
+};
+
+/// The longest prompt, in bytes.
+pub const PROMPT_MAX: usize = 1024 * 1024;
+
+/// A new task. What is left out is filled in from the dispatcher's configuration.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CreateTask {
+    /// What Claude is asked: any Unicode text without NUL, at most 1 MiB. Empty only with
+    /// `interactive`.
+    pub prompt: String,
+    /// What to call it; the first words of the prompt if left out.
+    pub name: Option<String>,
+    /// What sort of work it is.
+    #[serde(rename = "type")]
+    #[schema(value_type = Option<String>)]
+    pub kind: Option<TaskKind>,
+    /// A GPU it needs.
+    #[schema(value_type = Option<String>)]
+    pub gpu: Option<Gpu>,
+    /// Memory it needs, in GB.
+    pub memory_gb: Option<u32>,
+    /// Cores it needs.
+    pub cpu: Option<u32>,
+    /// The provider or host it must go to.
+    pub target: Option<String>,
+    /// The directory it starts from: an absolute path on the host.
+    pub workspace: String,
+    /// How that directory is kept from changes.
+    #[schema(value_type = Option<String>)]
+    pub isolation: Option<Isolation>,
+    /// Whether uncommitted and untracked files come along.
+    pub include_dirty: Option<bool>,
+    /// Whether it stays RUNNING between turns until a person ends it.
+    pub interactive: bool,
+    /// The longest it may run, in seconds; 0 for no limit.
+    pub timeout_seconds: Option<u64>,
+    /// The longest its session waits for a prompt, in seconds; 0 for no limit.
+    pub idle_timeout_seconds: Option<u64>,
+    /// Claude's permission mode.
+    #[schema(value_type = Option<String>)]
+    pub permission_mode: Option<PermissionMode>,
+    /// Claude's model.
+    pub model: Option<String>,
+    /// The most it may cost, in US dollars.
+    pub max_cost_usd: Option<f64>,
+    /// Higher goes first.
+    pub priority: Option<i32>,
+    /// Environment for it, wherever it runs. The values reach only a file that Claude's launcher
+    /// reads, never the store.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub env: Env,
+    /// Environment of the caller that makes sense only if it runs on the caller's machine.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub caller_env: Env,
+}
+
+/// Variables with secret values: shown by name only, sent whole.
+#[derive(Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Env(pub BTreeMap<String, Secret>);
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Serialize for Env {
+    /// Exposes the values: this is the wire to the dispatcher, over a socket of the same user.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value.expose())))
+    }
+}
+
+/// A task was written down.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct Created {
+    /// The task.
+    pub task: TaskView,
+}
+
+/// What a task would do, without doing it.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct DryRun {
+    /// The provider it would go to.
+    pub target: String,
+    /// Why it would have to wait, if it would.
+    pub waits: Option<String>,
+    /// The directory Claude would work in.
+    pub workspace: String,
+    /// What the worker would see of the directory: branch, uncommitted files.
+    pub notes: Vec<String>,
+    /// The commands, in order, as a person would type them.
+    pub commands: Vec<String>,
+    /// What the worker costs per hour, in US dollars; the model's cost comes on top.
+    pub price_per_hour_usd: f64,
+}
+
+/// Ends a session, or takes a task off the queue.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stop {
+    /// Refuse unless there is a session.
+    pub session_only: bool,
+}
+
+/// Runs a task again.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// Go on with the old conversation rather than start a new one.
+    pub resume: bool,
+    /// The prompt to go on with, or instead of the task's own.
+    pub prompt: Option<String>,
+    /// As in [`CreateTask`]; the old values are kept where a name is left out.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub env: Env,
+    /// As in [`CreateTask`].
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub caller_env: Env,
+}
+
+/// A prompt for a live session.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prompt {
+    /// The text.
+    pub text: String,
+}
+
+/// An answer to what a session asks.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// Which question, if there are several: its id, or a prefix.
+    pub ask: Option<String>,
+    /// `yes`, `no`, the number or the label of an option, or words of one's own.
+    pub words: String,
+    /// Said with a no.
+    pub message: Option<String>,
+}
+
+/// What became of something sent into a session.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct Sent {
+    /// `submitted`, `typed` or `not-delivered`.
+    #[schema(value_type = String)]
+    pub outcome: Delivery,
+    /// Why, unless submitted.
+    pub detail: String,
+    /// The task afterwards.
+    pub task: TaskView,
+}
+
+/// Tasks, newest first.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct TaskList {
+    /// The tasks.
+    pub tasks: Vec<TaskView>,
+    /// How many there are in all that match.
+    pub total: usize,
+    /// The number of the newest event they include.
+    pub seq: u64,
+}
+
+/// Why a task is taken to do what it does.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct Why {
+    /// The task.
+    pub task: TaskView,
+    /// The evidence, newest first.
+    pub evidence: Vec<Witness>,
+}
+
+/// One piece of evidence.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct Witness {
+    /// Who says so: `hook`, `registry`, `process`, `screen`, `dispatcher`.
+    pub source: String,
+    /// When it was seen.
+    #[schema(value_type = i64)]
+    pub at: Timestamp,
+    /// What it says.
+    pub says: String,
+}
+
+/// One line of a task's log.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+pub struct LogLine {
+    /// When, if the line has a time.
+    #[schema(value_type = Option<i64>)]
+    pub at: Option<Timestamp>,
+    /// `you`, `text`, `think`, `tool`, `out`, `fail`, `cost`, `hook`, `note`, `event` or `raw`.
+    pub kind: String,
+    /// The text; may have several lines.
+    pub text: String,
+}
+
+/// A published event.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct EventView {
+    /// Its number.
+    pub seq: u64,
+    /// When.
+    #[schema(value_type = i64)]
+    pub at: Timestamp,
+    /// The task.
+    pub task: String,
+    /// What sort of event.
+    pub kind: String,
+    /// What happened, one line for a person.
+    pub text: String,
+    /// What happened, whole.
+    #[schema(value_type = Object)]
+    pub body: EventBody,
+    /// The task afterwards, on the live stream only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<Box<TaskView>>,
+}
+
+/// The first frame of an event stream that was not asked for a past number: what holds now.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct Snapshot {
+    /// The newest event included.
+    pub seq: u64,
+    /// The tasks that are not finished or still have a session.
+    pub tasks: Vec<TaskView>,
+}
+
+/// Who answers.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct VersionInfo {
+    /// The dispatcher's version.
+    pub version: String,
+    /// Its revision of this interface.
+    pub revision: u32,
+    /// Its process.
+    pub pid: u32,
+    /// Since when it runs.
+    #[schema(value_type = i64)]
+    pub started_at: Timestamp,
+    /// Where its store is.
+    pub state_dir: String,
+}
+
+/// How all is.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct Status {
+    /// Who answers.
+    pub dispatcher: VersionInfo,
+    /// The configuration file it was started with, if any.
+    pub config_file: Option<String>,
+    /// What is wrong with the configuration now; empty if nothing.
+    pub config_problems: Vec<String>,
+    /// Tasks by state.
+    pub tasks: BTreeMap<String, usize>,
+    /// Tasks that wait for a person.
+    pub needs_you: usize,
+    /// Spending.
+    pub spend: Spend,
+    /// Each provider.
+    pub providers: Vec<ProviderStatus>,
+    /// Room where the state is kept.
+    pub disk: Disk,
+    /// Resident memory of the dispatcher in bytes, where known.
+    pub memory_bytes: Option<u64>,
+    /// What could be better, and how.
+    pub hints: Vec<String>,
+}
+
+/// Spending, in US dollars, as Claude reported it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+pub struct Spend {
+    /// Over all tasks the store knows.
+    pub total_usd: f64,
+    /// By tasks created in the last 24 hours.
+    pub last_day_usd: f64,
+}
+
+/// A provider.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct ProviderStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it answers.
+    pub reachable: bool,
+    /// Why not, if it does not.
+    pub detail: Option<String>,
+    /// Workers at once.
+    pub slots: u32,
+    /// Workers in use.
+    pub in_use: u32,
+    /// Versions of `tmux`, `git` and `claude` there; nothing for a missing one.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub versions: BTreeMap<String, Option<String>>,
+    /// What a plain worker costs per hour, in US dollars.
+    pub price_per_hour_usd: f64,
+}
+
+/// Room on a disk, in bytes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
+pub struct Disk {
+    /// Free to this user.
+    pub free_bytes: u64,
+    /// In all.
+    pub total_bytes: u64,
+}
