@@ -2,6 +2,7 @@
 pub mod agent;
 pub mod api;
 pub mod config;
+pub mod dispatcher;
 pub mod domain;
 pub mod git;
 pub mod provider;

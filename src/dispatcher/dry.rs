@@ -1,0 +1,63 @@
+//! What a task would do, said without doing it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    agent::launch::session_argv,
+    api::{error::ApiError, types::DryRun},
+    dispatcher::{http::App, launch},
+    domain::{
+        ids::WorkerId,
+        task::{Place, Task},
+    },
+    shell::Command,
+};
+
+/// Says what launching `task` on the provider `target` would do.
+///
+/// # Errors
+///
+/// As launching would: no such workspace, no Claude there, the host does not answer.
+pub async fn run(
+    app: &Arc<App>,
+    task: &Task,
+    prompt: &[u8],
+    target: &str,
+    waits: Option<String>,
+) -> Result<DryRun, ApiError> {
+    let requirements = &task.spec.requirements;
+    let place = Place {
+        worker: WorkerId::random(),
+        provider: target.to_owned(),
+        run_dir: None,
+        workspace: None,
+        branch: None,
+    };
+    let worker = app.hosts.worker(&place, requirements).await?;
+    let plan = launch::workspace(&worker, task).await?;
+    let conversation = "00000000-0000-4000-8000-000000000000";
+    let prepared = launch::Prepared {
+        workspace: plan.workspace.clone(),
+        prompt: Some(prompt.to_vec()),
+        env: BTreeMap::new(),
+        version: None,
+        user_status_line: None,
+        key_by_helper: false,
+    };
+    let spec = launch::spec(&app.settings, &worker, task, 1, conversation, prepared);
+    let mut session =
+        Command::new(["tmux", "-L", &app.home.tmux_socket, "new-session", "-d", "-s"]);
+    session = session.arg(task.id.session_name().as_str()).arg("--");
+    session.argv.extend(session_argv(&spec));
+    let mut commands: Vec<String> = plan.commands.iter().map(Command::display).collect();
+    commands.push(session.display());
+    commands.push(Command::new(spec.full_argv()).display());
+    Ok(DryRun {
+        target: target.to_owned(),
+        waits,
+        workspace: plan.workspace.to_string(),
+        notes: plan.notes,
+        commands,
+        price_per_hour_usd: app.hosts.provider(target)?.price(requirements).dollars(),
+    })
+}

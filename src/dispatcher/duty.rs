@@ -1,0 +1,99 @@
+//! Who does what for which task. Level-triggered: a duty follows from a task's state alone, so
+//! after a restart everything that was under way is taken up again from the store.
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio::task::JoinHandle;
+
+use crate::{
+    dispatcher::{Crew, end, launch, typing, watch::WatchRequest},
+    domain::{ids::TaskId, state::TaskState, task::Task},
+};
+
+/// What a task's state asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Duty {
+    /// Make the session.
+    Launch { attempt: u32 },
+    /// Watch it.
+    Watch { attempt: u32 },
+    /// End it, and watch it until it has ended.
+    End { attempt: u32 },
+}
+
+/// Hands out duties.
+pub struct Duties {
+    crew: Arc<Crew>,
+    current: HashMap<TaskId, (Duty, JoinHandle<()>)>,
+}
+
+impl Duties {
+    /// Creates the duties of `crew`.
+    pub fn new(crew: Arc<Crew>) -> Duties {
+        Duties { crew, current: HashMap::new() }
+    }
+
+    /// Sees to it that what the task's state asks for is being done.
+    pub fn assign(&mut self, task: &Task) {
+        let wanted = duty(task);
+        match (wanted, self.current.get(&task.id)) {
+            (Some(wanted), Some((current, _))) if wanted == *current => (),
+            (Some(wanted), _) => {
+                let job = tokio::spawn(perform(Arc::clone(&self.crew), wanted, task.clone()));
+                // The job before has done its part: its outcome is what changed the state.
+                self.current.insert(task.id.clone(), (wanted, job));
+            }
+            (None, Some(_)) => self.forget(&task.id),
+            (None, None) => (),
+        }
+    }
+
+    /// Ends what is done for a task that is over.
+    pub fn forget(&mut self, id: &TaskId) {
+        self.current.remove(id);
+    }
+
+    /// Ends all jobs; sessions keep running, and what was half done is taken up at the next start.
+    pub async fn end(&mut self) {
+        for (_, (_, job)) in self.current.drain() {
+            job.abort();
+            // The only outcome of interest is that it no longer runs.
+            let _ = job.await;
+        }
+    }
+}
+
+fn duty(task: &Task) -> Option<Duty> {
+    match &task.state {
+        TaskState::Dispatched { attempt, .. } => Some(Duty::Launch { attempt: *attempt }),
+        state => {
+            let session = state.session()?;
+            let attempt = session.attempt;
+            Some(if session.stopping.is_some() {
+                Duty::End { attempt }
+            } else {
+                Duty::Watch { attempt }
+            })
+        }
+    }
+}
+
+async fn perform(crew: Arc<Crew>, duty: Duty, task: Task) {
+    match duty {
+        Duty::Launch { .. } => launch::launch(&crew, &task).await,
+        Duty::Watch { .. } => {
+            watch(&crew, &task).await;
+            typing::first_prompt(&crew, &task).await;
+        }
+        Duty::End { .. } => {
+            watch(&crew, &task).await;
+            end::end(&crew, &task).await;
+        }
+    }
+}
+
+/// Puts the task's session under its host's watcher; harmless to repeat.
+async fn watch(crew: &Crew, task: &Task) {
+    let Some((worker, watched)) = launch::watched(crew, task).await else { return };
+    crew.hosts.watch(&worker, WatchRequest::Add(Box::new(watched))).await;
+}

@@ -1,0 +1,91 @@
+//! Ending a session: asked first, made to afterwards. Only processes that were written down as
+//! this session's are touched.
+
+use std::time::Duration;
+
+use crate::{
+    agent::launch::RunDir,
+    dispatcher::{Crew, session::run_dir, watch::WatchRequest},
+    domain::task::Task,
+    shell::{Command, Shell, run},
+    stdx::backoff::Backoff,
+};
+
+/// How long Claude may take to end by itself: in a running tool it needs about 1.2 s (measured).
+const ASKED: Duration = Duration::from_secs(4);
+/// Deadline of the commands that end a session.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Between two attempts on a host that does not answer.
+const AGAIN: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
+
+/// Asks the process whose id the launcher wrote down to end, if it is still the launcher's.
+///
+/// `$1` is the file with the id, `$2` the launch directory, `$3` the signal. A number may have
+/// gone to another process since, so the environment of the process is asked whose it is, or its
+/// command line where the system does not show the environment.
+const SIGNAL: &str = r#"
+pid=$(cat "$1" 2>/dev/null) || exit 0
+case $pid in '' | *[!0-9]*) exit 0 ;; esac
+kill -0 "$pid" 2>/dev/null || exit 0
+if [ -r "/proc/$pid/cmdline" ]; then
+    tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qF "$2/" || exit 3
+else
+    ps -o command= -p "$pid" | grep -qF "$2/" || exit 3
+fi
+kill "-$3" "$pid"
+"#;
+
+/// Ends the session of `task`; the watcher reports that it has ended.
+pub async fn end(crew: &Crew, task: &Task) {
+    let Some((session, place)) = task.state.session().zip(task.place.as_ref()) else { return };
+    let Ok(run_dir) = run_dir(place) else { return };
+    let files = RunDir::new(&run_dir, session.attempt);
+    let mut failures = 0;
+    let worker = loop {
+        match crew.hosts.worker(place, &task.spec.requirements).await {
+            Ok(worker) => break worker,
+            Err(error) => {
+                tracing::warn!(task = %task.id, %error, "cannot reach the session to end it");
+                failures += 1;
+                tokio::time::sleep(AGAIN.after(failures)).await;
+            }
+        }
+    };
+    let name = task.id.session_name();
+    let tmux = crew.hosts.tmux(&worker);
+    signal(&*worker.shell, &files, "TERM").await;
+    if wait_for_exit(&*worker.shell, &files).await {
+        return;
+    }
+    tracing::info!(task = %task.id, "did not end when asked; closing its terminal");
+    if let Err(error) = tmux.kill(&name).await {
+        tracing::warn!(task = %task.id, %error, "failed to close its terminal");
+    }
+    signal(&*worker.shell, &files, "KILL").await;
+    crew.hosts.watch(&worker, WatchRequest::Check(task.id.clone())).await;
+}
+
+async fn signal(shell: &dyn Shell, files: &RunDir, signal: &str) {
+    let argv = ["sh", "-c", SIGNAL, "sh", files.pid().as_str(), files.path().as_str(), signal]
+        .map(str::to_owned);
+    match run(shell, &Command::new(argv), LIMIT).await {
+        Ok(output) if output.code == 3 => {
+            tracing::warn!(pid = %files.pid(), "the process id went to another program");
+        }
+        Ok(_) => (),
+        Err(error) => tracing::warn!(%error, "failed to signal"),
+    }
+}
+
+/// Waits on the host until the launcher has written down how Claude ended: one command, not one
+/// question after another.
+async fn wait_for_exit(shell: &dyn Shell, files: &RunDir) -> bool {
+    const SCRIPT: &str = r#"
+n=0
+while [ ! -e "$1" ] && [ "$n" -lt "$2" ]; do n=$((n + 1)); sleep 0.1 2>/dev/null || sleep 1; done
+[ -e "$1" ]
+"#;
+    let tenths = (ASKED.as_millis() / 100).to_string();
+    let argv = ["sh", "-c", SCRIPT, "sh", files.exit().as_str(), &tenths].map(str::to_owned);
+    matches!(run(shell, &Command::new(argv), LIMIT).await, Ok(output) if output.code == 0)
+}

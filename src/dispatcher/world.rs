@@ -1,0 +1,247 @@
+//! All tasks in memory, and a draft of what is about to change.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::{
+    domain::{
+        event::{Event, EventBody},
+        ids::TaskId,
+        state::Illegal,
+        task::Task,
+        usd::Usd,
+    },
+    provider::Capabilities,
+    stdx::time::Timestamp,
+    store::Batch,
+};
+
+/// What holds. Only [`World::merge`] changes it, after the store has committed.
+#[derive(Debug, Default)]
+pub struct World {
+    tasks: HashMap<TaskId, Task>,
+    by_age: BTreeSet<(Timestamp, TaskId)>,
+    live: BTreeSet<TaskId>,
+    /// The number of the newest event.
+    pub seq: u64,
+    /// Workers at once, over all providers.
+    pub max_workers: u32,
+    /// Where workers can come from, in the order they are tried.
+    pub providers: Vec<ProviderFacts>,
+}
+
+/// What planning must know of a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderFacts {
+    /// Its name.
+    pub name: String,
+    /// What it can give.
+    pub capabilities: Capabilities,
+}
+
+impl World {
+    /// Creates the world from what the store holds.
+    pub fn new(
+        tasks: Vec<Task>,
+        seq: u64,
+        max_workers: u32,
+        providers: Vec<ProviderFacts>,
+    ) -> World {
+        let mut world = World { seq, max_workers, providers, ..World::default() };
+        tasks.into_iter().for_each(|it| world.put(it));
+        world
+    }
+
+    /// Returns a task.
+    pub fn task(&self, id: &TaskId) -> Option<&Task> {
+        self.tasks.get(id)
+    }
+
+    /// Returns how many tasks there are.
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Returns all tasks, newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = &Task> {
+        self.by_age.iter().rev().filter_map(|(_, id)| self.tasks.get(id))
+    }
+
+    /// Returns the tasks that something can still happen to.
+    pub fn live(&self) -> impl Iterator<Item = &Task> {
+        self.live.iter().filter_map(|id| self.tasks.get(id))
+    }
+
+    /// Returns the tasks whose id starts with `prefix`; an exact id has no rivals.
+    pub fn by_prefix(&self, prefix: &str) -> Vec<&Task> {
+        if let Some(task) = prefix.parse().ok().and_then(|id: TaskId| self.tasks.get(&id)) {
+            return vec![task];
+        }
+        let full = if prefix.starts_with(TaskId::PREFIX) {
+            prefix.to_owned()
+        } else {
+            format!("{}{prefix}", TaskId::PREFIX)
+        };
+        self.newest_first().filter(|it| it.id.as_str().starts_with(&full)).collect()
+    }
+
+    /// Takes over what was committed.
+    pub fn merge(&mut self, draft: Changes) {
+        self.seq = draft.seq;
+        for id in &draft.deleted {
+            if let Some(task) = self.tasks.remove(id) {
+                self.by_age.remove(&(task.created_at, task.id));
+            }
+            self.live.remove(id);
+        }
+        draft.changed.into_values().for_each(|it| self.put(it));
+    }
+
+    fn put(&mut self, task: Task) {
+        self.by_age.insert((task.created_at, task.id.clone()));
+        if !task.state.is_final() || task.state.session().is_some() {
+            self.live.insert(task.id.clone());
+        } else {
+            self.live.remove(&task.id);
+        }
+        self.tasks.insert(task.id.clone(), task);
+    }
+}
+
+/// What will hold once it is committed.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    world: &'a World,
+    changes: Changes,
+}
+
+/// What a draft changed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Tasks as they will be.
+    pub changed: HashMap<TaskId, Task>,
+    /// Tasks that will be no more.
+    pub deleted: Vec<TaskId>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// How far files were read.
+    pub offsets: Vec<(TaskId, String, u64)>,
+    /// Prompts to keep.
+    pub prompts: Vec<(TaskId, u32, Vec<u8>)>,
+    /// Answers to keep.
+    pub answers: Vec<(TaskId, Vec<u8>)>,
+    /// The number of the newest event.
+    pub seq: u64,
+}
+
+impl<'a> Draft<'a> {
+    /// Begins a draft on `world`.
+    pub fn new(world: &'a World) -> Draft<'a> {
+        Draft { world, changes: Changes { seq: world.seq, ..Changes::default() } }
+    }
+
+    /// Returns the world the draft is on, without its changes.
+    pub fn base(&self) -> &'a World {
+        self.world
+    }
+
+    /// Returns a task as it will be.
+    pub fn task(&self, id: &TaskId) -> Option<&Task> {
+        if self.changes.deleted.contains(id) {
+            return None;
+        }
+        self.changes.changed.get(id).or_else(|| self.world.task(id))
+    }
+
+    /// Returns the tasks that something can still happen to, as they will be.
+    pub fn live(&self) -> Vec<&Task> {
+        let mut ids: BTreeSet<&TaskId> = self.world.live.iter().collect();
+        ids.extend(self.changes.changed.keys());
+        ids.into_iter()
+            .filter_map(|it| self.task(it))
+            .filter(|it| !it.state.is_final() || it.state.session().is_some())
+            .collect()
+    }
+
+    /// Adds a task and the event of its making.
+    pub fn create(&mut self, task: Task, prompt: Vec<u8>, at: Timestamp) {
+        self.changes.prompts.push((task.id.clone(), 0, prompt));
+        self.push(&task.id, EventBody::Created { task: Box::new(task.clone()) }, at);
+        self.changes.changed.insert(task.id.clone(), task);
+    }
+
+    /// Lets something happen to a task: the one way a task changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Illegal`] if the task's state does not admit it, or if there is no such task; nothing is
+    /// changed then.
+    pub fn emit(&mut self, id: &TaskId, body: EventBody, at: Timestamp) -> Result<(), Illegal> {
+        let unknown = Illegal { from: "unknown", transition: "changed" };
+        let mut task = self.task(id).cloned().ok_or(unknown)?;
+        task.fold(&body, at)?;
+        self.changes.changed.insert(id.clone(), task);
+        self.push(id, body, at);
+        Ok(())
+    }
+
+    /// Removes a task.
+    pub fn delete(&mut self, id: &TaskId, at: Timestamp) {
+        self.changes.changed.remove(id);
+        self.changes.deleted.push(id.clone());
+        self.push(id, EventBody::Deleted, at);
+    }
+
+    /// Notes how far a file of a task was read.
+    pub fn progress(&mut self, id: &TaskId, file: String, offset: u64) {
+        self.changes.offsets.push((id.clone(), file, offset));
+    }
+
+    /// Keeps a later prompt of a task.
+    pub fn keep_prompt(&mut self, id: &TaskId, ordinal: u32, prompt: Vec<u8>) {
+        self.changes.prompts.push((id.clone(), ordinal, prompt));
+    }
+
+    /// Keeps a task's final answer.
+    pub fn keep_answer(&mut self, id: &TaskId, answer: Vec<u8>) {
+        self.changes.answers.push((id.clone(), answer));
+    }
+
+    /// Ends the draft.
+    pub fn finish(self) -> Changes {
+        self.changes
+    }
+
+    fn push(&mut self, id: &TaskId, body: EventBody, at: Timestamp) {
+        self.changes.seq += 1;
+        self.changes.events.push(Event { seq: self.changes.seq, at, task: id.clone(), body });
+    }
+}
+
+impl Changes {
+    /// Tells whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.offsets.is_empty() && self.prompts.is_empty()
+    }
+
+    /// Returns the changes as the store takes them.
+    pub fn batch(&self) -> Batch {
+        Batch {
+            tasks: self.changed.values().cloned().collect(),
+            deleted: self.deleted.clone(),
+            events: self.events.clone(),
+            offsets: self.offsets.clone(),
+            prompts: self.prompts.clone(),
+            answers: self.answers.clone(),
+        }
+    }
+}
+
+/// Sums what all tasks cost.
+pub fn spent<'a>(tasks: impl Iterator<Item = &'a Task>) -> Usd {
+    tasks.map(|it| it.usage.model).sum()
+}
