@@ -1,0 +1,76 @@
+use clap::{CommandFactory, Parser};
+
+use super::*;
+use crate::domain::task::{Gpu, TaskKind};
+
+fn create(args: &[&str]) -> Create {
+    let cli = Cli::try_parse_from(["parhelia", "task", "create"].iter().chain(args)).unwrap();
+    match cli.command {
+        Some(Command::Task { command: TaskCommand::Create(it) }) => *it,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refused(args: &[&str]) -> String {
+    Cli::try_parse_from(args).unwrap_err().to_string()
+}
+
+#[test]
+fn the_definitions_are_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn a_create_of_the_field_parses() {
+    let it = create(&["Fix it", "--type", "code_fix", "--gpu", "a10g", "--memory", "32"]);
+    assert_eq!(it.prompt.as_deref(), Some("Fix it".as_ref()));
+    assert_eq!((it.kind, it.gpu, it.memory), (Some(TaskKind::CodeFix), Some(Gpu::A10G), Some(32)));
+}
+
+#[test]
+fn a_prompt_may_begin_with_a_dash_after_two() {
+    assert_eq!(create(&["--", "-x; --sync"]).prompt.as_deref(), Some("-x; --sync".as_ref()));
+}
+
+#[test]
+fn dirty_files_can_be_left_behind_in_two_ways() {
+    assert_eq!(create(&["p"]).include_dirty, None);
+    assert_eq!(create(&["p", "--include-dirty"]).include_dirty, Some(true));
+    assert_eq!(create(&["p", "--include-dirty=false"]).include_dirty, Some(false));
+    assert!(create(&["p", "--no-include-dirty"]).no_include_dirty);
+}
+
+#[test]
+fn aliases_reach_the_same_commands() {
+    for args in [
+        &["parhelia", "t", "ls"][..],
+        &["parhelia", "s", "ls"],
+        &["parhelia", "e", "watch"],
+        &["parhelia", "submit", "p", "--provider", "local"],
+        &["parhelia", "list", "--status", "RUNNING,idle", "--json"],
+        &["parhelia", "logs", "abc", "--tail", "100", "-f"],
+    ] {
+        Cli::try_parse_from(args).unwrap();
+    }
+}
+
+#[test]
+fn a_slip_names_the_nearest() {
+    assert!(refused(&["parhelia", "taks"]).contains("'task'"));
+    assert!(refused(&["parhelia", "submit", "p", "--gpu", "A10"]).contains("'A100'"));
+    assert!(refused(&["parhelia", "submit", "p", "--wrkspace", "x"]).contains("--workspace"));
+    assert!(refused(&["parhelia", "list", "--status", "runing"]).contains("running"));
+}
+
+#[test]
+fn a_prompt_comes_from_one_place() {
+    assert!(refused(&["parhelia", "submit", "p", "--file", "x"]).contains("cannot be used with"));
+}
+
+#[test]
+fn a_detach_key_is_the_byte_it_sends() {
+    let cli = Cli::try_parse_from(["parhelia", "attach", "abc", "--detach-key", "C-]"]).unwrap();
+    let Some(Command::Attach(it)) = cli.command else { panic!("{cli:?}") };
+    assert_eq!(it.detach_key, Some(0x1d));
+    assert!(Cli::try_parse_from(["parhelia", "attach", "abc", "--detach-key", "q"]).is_err());
+}
