@@ -1,0 +1,72 @@
+//! The queue and the limits of a task, also across a dispatcher that died.
+
+use serde_json::Value;
+
+use crate::support::{dispatcher, sandbox::Sandbox, stand_in};
+
+/// Waits until the task is in `state` and returns it.
+fn until(sandbox: &Sandbox, id: &str, state: &str) -> Value {
+    dispatcher::wait_task(sandbox, id, &format!("to be {state}"), |it| it["state"] == state)
+}
+
+#[test]
+fn a_full_host_makes_tasks_wait_and_the_highest_priority_goes_first() {
+    let sandbox = stand_in::sandbox(1);
+    let first = dispatcher::create(&sandbox, &["gate"]);
+    let low = dispatcher::create(&sandbox, &["leave", "--name", "low"]);
+    let high = dispatcher::create(&sandbox, &["leave", "--priority", "5"]);
+    until(&sandbox, &first, "RUNNING");
+    for id in [&low, &high] {
+        let task = until(&sandbox, id, "PENDING");
+        assert_eq!(task["reason"], "waiting for a slot on local: 1 of 1 in use");
+    }
+    stand_in::open(&sandbox);
+    for id in [&first, &low, &high] {
+        until(&sandbox, id, "COMPLETED");
+    }
+    let order: Vec<String> = stand_in::starts(&sandbox).into_iter().map(|it| it.task).collect();
+    assert_eq!(order, [first, high, low]);
+}
+
+#[test]
+fn what_no_host_can_give_fails_at_once() {
+    let sandbox = stand_in::sandbox(1);
+    let ran = sandbox.run(&["task", "create", "x", "--gpu", "H100"]);
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("Dispatch failed: No available workers: local has no H100 GPU"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_time_out_holds_when_the_dispatcher_died_meanwhile() {
+    let sandbox = stand_in::sandbox(1);
+    let id = dispatcher::create(&sandbox, &["gate", "--timeout", "2s"]);
+    until(&sandbox, &id, "RUNNING");
+    dispatcher::kill(&sandbox).unwrap();
+    // The next command starts another dispatcher, which finds the limit in its store.
+    let task = until(&sandbox, &id, "FAILED");
+    assert_eq!(task["reason"], "timed out after 2s");
+}
+
+#[test]
+fn an_idle_session_is_closed_and_its_task_stays_complete() {
+    let sandbox = stand_in::sandbox(1);
+    let id = dispatcher::create(&sandbox, &["turn", "--idle-timeout", "1s"]);
+    until(&sandbox, &id, "COMPLETED");
+    dispatcher::kill(&sandbox).unwrap();
+    let closed = |task: &Value| task["session"].is_null();
+    let task = dispatcher::wait_task(&sandbox, &id, "to be closed", closed);
+    assert_eq!(task["state"], "COMPLETED");
+}
+
+#[test]
+fn a_ceiling_ends_the_session_and_says_so() {
+    let sandbox = stand_in::sandbox(1);
+    let id = dispatcher::create(&sandbox, &["gate", "--max-cost", "0.000001"]);
+    let task = until(&sandbox, &id, "FAILED");
+    let reason = task["reason"].as_str().unwrap();
+    assert!(reason.starts_with("reached its ceiling of $0.0000 (spent $"), "{reason}");
+}

@@ -1,0 +1,26 @@
+//! The tests of the whole: the real program, real tmux and git, the real Claude Code.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests start programs, measure deadlines, and panic to fail"
+)]
+
+mod api;
+mod cli;
+mod crash;
+mod faults;
+mod hostile;
+mod house_rules;
+mod impostors;
+mod layers;
+mod limits;
+mod other_user;
+mod real_attach;
+mod real_failures;
+mod real_home;
+mod real_other_user;
+mod real_table;
+mod sandbox;
+mod support;
