@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     io::ErrorKind as IoErrorKind,
     os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -163,7 +163,12 @@ pub struct KeptEnv {
 }
 
 fn env_file(home: &Home, id: &TaskId) -> PathBuf {
-    home.state_dir.join("env").join(format!("{id}.json"))
+    env_dir(&home.state_dir).join(format!("{id}.json"))
+}
+
+/// Returns where the environments are kept.
+pub fn env_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("env")
 }
 
 /// Keeps the environment of a task, for its owner's eyes only.
@@ -185,7 +190,10 @@ pub async fn keep_env(home: &Home, id: &TaskId, env: &Env, caller: &Env) -> Resu
         let temp = path.with_extension("tmp");
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
-        std::io::Write::write_all(&mut options.open(&temp)?, json.as_bytes())?;
+        let mut file = options.open(&temp)?;
+        std::io::Write::write_all(&mut file, json.as_bytes())?;
+        // The task that is committed next must not outlive it in a power cut.
+        file.sync_all()?;
         std::fs::rename(&temp, &path)
     });
     written
@@ -223,7 +231,7 @@ pub async fn read_env(home: &Home, id: &TaskId) -> Result<KeptEnv, ApiError> {
 /// is submitted.
 pub fn drop_strays(home: &Home, tasks: &[Task]) {
     let known: HashSet<&str> = tasks.iter().map(|it| it.id.as_str()).collect();
-    let entries = std::fs::read_dir(home.state_dir.join("env")).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(env_dir(&home.state_dir)).into_iter().flatten().flatten();
     for entry in entries {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.strip_suffix(".json").is_some_and(|it| known.contains(it))

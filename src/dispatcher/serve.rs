@@ -134,6 +134,10 @@ fn open(dir: &Path, damaged: DamagedStore, clock: &dyn Clock) -> Result<(Store, 
         (Err(StoreError::Corrupt { .. }), DamagedStore::MoveAside) => {
             let aside = Store::move_aside(dir, clock.now()).map_err(|it| store_error(&it))?;
             tracing::warn!(kept = %aside.display(), "moved the damaged store aside");
+            // Whoever mends the store will want what its tasks were given, too.
+            let mut beside = aside.into_os_string();
+            beside.push(".env");
+            let _ = std::fs::rename(create::env_dir(dir), beside);
             Store::open(dir).map_err(|it| store_error(&it))
         }
         (Err(error @ StoreError::Locked { .. }), _) => Err(ApiError::new(

@@ -65,6 +65,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// How soon to try again to reach a host.
 const REDIAL: Backoff =
     Backoff { first: Duration::from_millis(500), most: Duration::from_secs(30) };
+/// How soon to try again to watch a tmux server that refused: an old one never will agree, and is
+/// looked at this often instead.
+const WATCH_AGAIN: Duration = Duration::from_secs(30);
 /// Deadline of one short command on a host.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 /// Bytes read at once of a file that is read to its end.
@@ -181,9 +184,14 @@ impl Watcher {
                 Woke::Frame(None) => self.lost("the channel closed").await,
                 Woke::Frame(Some(frame)) => self.frame(frame).await,
                 Woke::Tmux(Some(TmuxEvent::SessionsChanged)) => self.survey_within(GATHER),
-                Woke::Tmux(Some(TmuxEvent::Gone | TmuxEvent::Lost { .. }) | None) => {
+                Woke::Tmux(Some(TmuxEvent::Gone) | None) => {
                     self.servers = None;
                     self.survey().await;
+                }
+                Woke::Tmux(Some(TmuxEvent::Lost { detail })) => {
+                    tracing::warn!(host = self.shell.host(), detail, "tmux cannot be watched");
+                    self.servers = None;
+                    self.survey_within(WATCH_AGAIN);
                 }
                 Woke::Timer => self.due().await,
             }
