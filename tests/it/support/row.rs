@@ -187,10 +187,9 @@ pub fn check(ground: &Ground<'_>, row: &Row) -> TaskView {
 /// Leaves out the idle before the first turn: with a prompt to begin with, Claude's registry says
 /// idle for so short a time that it may be busy when it is first read.
 fn without_first_idle(words: &str) -> String {
-    match words.strip_prefix("starting idle working") {
-        Some(rest) => format!("starting working{rest}"),
-        None => words.to_owned(),
-    }
+    let first = words.split(' ').position(|it| it == "working").unwrap_or(0);
+    let kept = words.split(' ').enumerate().filter(|(at, it)| first <= *at || *it != "idle");
+    kept.map(|(_, it)| it).collect::<Vec<&str>>().join(" ")
 }
 
 /// Takes a turn that seems to come again for one: where files are asked after every 0.3 s, the
