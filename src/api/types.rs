@@ -17,6 +17,29 @@ use crate::{
 /// The longest prompt, in bytes.
 pub const PROMPT_MAX: usize = 1024 * 1024;
 
+/// What tasks may be filtered by: states, activities, and words for several of them: `needs-you`
+/// (waits for a person), `active` (not finished), `open` (has a session).
+pub const STATUSES: [&str; 18] = [
+    "created",
+    "pending",
+    "dispatched",
+    "running",
+    "completed",
+    "failed",
+    "killed",
+    "dispatch_failed",
+    "starting",
+    "working",
+    "needs-permission",
+    "needs-input",
+    "idle",
+    "failed-turn",
+    "unknown",
+    "needs-you",
+    "active",
+    "open",
+];
+
 /// A new task. What is left out is filled in from the dispatcher's configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -94,7 +94,8 @@ pub struct Row {
     pub pane_pid: i32,
     /// Whether that process has ended.
     pub pane_dead: bool,
-    /// Clients that look at the session; control clients, such as our own watcher, do not count.
+    /// Clients that look at the session; control clients, which show nobody anything, do not
+    /// count.
     pub attached: u32,
     /// Columns of the pane.
     pub cols: u16,

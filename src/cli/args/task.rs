@@ -9,6 +9,7 @@ use clap::{
 };
 
 use crate::{
+    api::types::STATUSES,
     cli::args::duration,
     domain::{
         task::{Gpu, Isolation, PermissionMode, TaskKind},
@@ -167,29 +168,6 @@ pub struct List {
     #[arg(long, short)]
     pub all: bool,
 }
-
-/// What tasks may be filtered by: states, activities, and words for several of them: `needs-you`
-/// (waits for a person), `active` (not finished), `open` (has a session).
-pub const STATUSES: [&str; 18] = [
-    "created",
-    "pending",
-    "dispatched",
-    "running",
-    "completed",
-    "failed",
-    "killed",
-    "dispatch_failed",
-    "starting",
-    "working",
-    "needs-permission",
-    "needs-input",
-    "idle",
-    "failed-turn",
-    "unknown",
-    "needs-you",
-    "active",
-    "open",
-];
 
 /// Show everything about a task
 #[derive(Args, Debug)]

@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        types::{CreateTask, Created, DryRun, Retry, Stop, TaskList, Why},
+        types::{CreateTask, Created, DryRun, Retry, STATUSES, Stop, TaskList, Why},
         view::TaskView,
     },
     dispatcher::{
@@ -122,38 +122,16 @@ pub async fn list(ctx: Ctx, Query(params): Query<ListParams>) -> Answer<TaskList
     Ok(Json(list))
 }
 
-/// Words that `--status` takes.
-const STATUS_WORDS: &[&str] = &[
-    "created",
-    "pending",
-    "dispatched",
-    "running",
-    "completed",
-    "failed",
-    "killed",
-    "dispatch_failed",
-    "starting",
-    "working",
-    "needs_permission",
-    "needs_input",
-    "idle",
-    "failed_turn",
-    "unknown",
-    "needs_you",
-    "open",
-    "active",
-];
-
 fn check_words(words: &[String]) -> Result<(), ApiError> {
     for word in words {
-        if !STATUS_WORDS.contains(&word.as_str()) {
+        if !STATUSES.iter().any(|it| it.replace('-', "_") == *word) {
             let shown = crate::stdx::text::one_line(word, 40);
             let mut error = ApiError::new(ErrorKind::Invalid, format!("`{shown}` is no status"));
-            let near = crate::stdx::text::nearest(word, STATUS_WORDS.iter().copied());
+            let near = crate::stdx::text::nearest(word, STATUSES.iter().copied());
             if !near.is_empty() {
                 error = error.hint(format!("did you mean {}?", near.join(", ")));
             }
-            return Err(error.hint(format!("use one or more of {}", STATUS_WORDS.join(", "))));
+            return Err(error.hint(format!("use one or more of {}", STATUSES.join(", "))));
         }
     }
     Ok(())
