@@ -41,6 +41,10 @@ pub struct ListQuery {
     /// At most so many, newest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Only tasks submitted before this one: the last of a page, to get the next page. If it was
+    /// deleted meanwhile the answer is [`ErrorKind::NotFound`], and the list is to be begun again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 /// Which part of a log to read.

@@ -39,7 +39,7 @@ pub async fn list(context: &Context, args: &List) -> Done {
     let status = (!args.status.is_empty()).then(|| args.status.join(","));
     // Left out, the dispatcher would choose a limit of its own. What JSON holds exactly is enough.
     let limit = if args.all { u32::MAX as usize } else { args.limit };
-    let query = ListQuery { status, limit: Some(limit) };
+    let query = ListQuery { status, limit: Some(limit), before: args.before.clone() };
     let list = context.client().await?.tasks(&query).await?;
     let out = &context.out;
     if out.json {

@@ -1,6 +1,9 @@
 //! All tasks in memory, and a draft of what is about to change.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Bound,
+};
 
 use crate::{
     domain::{
@@ -68,7 +71,16 @@ impl World {
 
     /// Returns all tasks, newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = &Task> {
-        self.by_age.iter().rev().filter_map(|(_, id)| self.tasks.get(id))
+        self.older_than(None)
+    }
+
+    /// Returns the tasks created before `task`, newest first; all of them if none is given. Costs
+    /// as much as what is taken of it.
+    pub fn older_than(&self, task: Option<&Task>) -> impl Iterator<Item = &Task> {
+        let end =
+            task.map_or(Bound::Unbounded, |it| Bound::Excluded((it.created_at, it.id.clone())));
+        let older = self.by_age.range((Bound::Unbounded, end));
+        older.rev().filter_map(|(_, id)| self.tasks.get(id))
     }
 
     /// Returns the tasks that something can still happen to.

@@ -17,6 +17,7 @@ mod impostors;
 mod layers;
 mod limits;
 mod other_user;
+mod pages;
 mod real_attach;
 mod real_failures;
 mod real_home;

@@ -167,6 +167,10 @@ pub struct List {
     /// Show all of them
     #[arg(long, short)]
     pub all: bool,
+
+    /// Show only tasks submitted before this one: the last of a page, to see the next page
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub before: Option<String>,
 }
 
 /// Show everything about a task

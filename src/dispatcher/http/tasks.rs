@@ -23,7 +23,7 @@ use crate::{
         dry,
         http::{Answer, App, Body, Ctx},
         plan::{Choice, choose},
-        world::Draft,
+        world::{Draft, World},
     },
     domain::{ids::TaskId, task::Task},
 };
@@ -40,6 +40,8 @@ pub struct ListParams {
     status: Option<String>,
     /// At most so many, newest first.
     limit: Option<usize>,
+    /// Only tasks submitted before this one; the last of a page gives the next page.
+    before: Option<String>,
 }
 
 /// Writes a task down.
@@ -100,26 +102,28 @@ pub async fn list(ctx: Ctx, Query(params): Query<ListParams>) -> Answer<TaskList
     if let Some(wanted) = &wanted {
         check_words(wanted)?;
     }
-    let list = ctx
-        .core
-        .read(move |world| {
-            let Some(wanted) = &wanted else {
-                // Without a filter only what is shown is looked at, however long the past.
-                let tasks = world.newest_first().take(limit).map(TaskView::from).collect();
-                return TaskList { tasks, total: world.len(), seq: world.seq };
-            };
-            let mut total = 0;
-            let mut tasks = Vec::new();
-            for task in world.newest_first().filter(|it| matches_any(it, wanted)) {
-                total += 1;
-                if tasks.len() < limit {
-                    tasks.push(TaskView::from(task));
-                }
-            }
-            TaskList { tasks, total, seq: world.seq }
-        })
-        .await?;
-    Ok(Json(list))
+    let before = params.before;
+    let page = ctx.core.read(move |world| page(world, wanted.as_deref(), before.as_deref(), limit));
+    Ok(Json(page.await??))
+}
+
+/// Returns at most `limit` of the tasks that match, from the one after `before` on. The total
+/// counts all that match, whatever the page.
+fn page(
+    world: &World,
+    wanted: Option<&[String]>,
+    before: Option<&str>,
+    limit: usize,
+) -> Result<TaskList, ApiError> {
+    let before = before.map(|it| resolve(world, it)).transpose()?;
+    let matches = |it: &&Task| wanted.is_none_or(|words| matches_any(it, words));
+    // Without a filter only what is shown is looked at, however long the past.
+    let total = match wanted {
+        None => world.len(),
+        Some(_) => world.newest_first().filter(matches).count(),
+    };
+    let tasks = world.older_than(before).filter(matches).take(limit).map(TaskView::from).collect();
+    Ok(TaskList { tasks, total, seq: world.seq })
 }
 
 fn check_words(words: &[String]) -> Result<(), ApiError> {

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod claude;
+pub mod client;
 pub mod dispatcher;
 pub mod ground;
 pub mod ledger;
