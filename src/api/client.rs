@@ -90,6 +90,9 @@ pub struct AttachQuery {
     pub term: String,
     /// Only look.
     pub read_only: bool,
+    /// Whether Parhelia's own pane is the terminal. What it can do is known, so `term` is not
+    /// looked at.
+    pub pane: bool,
 }
 
 /// One frame of the event stream.
@@ -250,8 +253,26 @@ impl Client {
         id: &str,
         query: &AttachQuery,
     ) -> Result<Box<dyn Terminal>, ApiError> {
+        self.terminal(&task_path(id, "/attach"), query).await
+    }
+
+    /// Opens a login shell in a task's workspace, whether or not the task has a session. It ends
+    /// with its connection; when it ends by itself, the last frame is `exited` and its status.
+    pub async fn shell(
+        &self,
+        id: &str,
+        query: &AttachQuery,
+    ) -> Result<Box<dyn Terminal>, ApiError> {
+        self.terminal(&task_path(id, "/shell"), query).await
+    }
+
+    async fn terminal(
+        &self,
+        path: &str,
+        query: &AttachQuery,
+    ) -> Result<Box<dyn Terminal>, ApiError> {
         let request = self
-            .request(Method::GET, &task_path(id, "/attach"))
+            .request(Method::GET, path)
             .query(query)
             .header("connection", "upgrade")
             .header("upgrade", ATTACH_PROTOCOL);

@@ -27,6 +27,7 @@ pub async fn run(context: &Context, command: &SessionCommand) -> Done {
     match command {
         SessionCommand::List => list(context).await,
         SessionCommand::Attach(args) => attach::attach(context, args).await,
+        SessionCommand::Shell { id } => attach::shell(context, id).await,
         SessionCommand::Kill(args) => task::stop(context, args, Ending::Session).await,
         SessionCommand::Prompt(args) => {
             let text = prompt::from_argument(&args.text, std::io::stdin().lock())?;

@@ -256,12 +256,21 @@ impl Tmux {
     }
 
     /// Returns the command that shows a session on the terminal it runs on.
-    pub fn attach_command(&self, name: &str, access: Access) -> Result<Command, TmuxError> {
+    pub fn attach_command(
+        &self,
+        name: &str,
+        access: Access,
+        ability: Ability,
+    ) -> Result<Command, TmuxError> {
         check_name(name)?;
         let target = target(name);
         // A surrounding tmux must not take this for an attempt to nest in itself.
         let mut command = Command::new(["env", "-u", "TMUX", "-u", "TMUX_PANE"]);
-        command.argv.extend(self.command(["attach-session", "-t", &target]).argv);
+        let mut attach = self.command(["attach-session", "-t", &target]).argv;
+        if ability == Ability::Pane {
+            attach.splice(1..1, ["-T".into(), PANE_FEATURES.into()]);
+        }
+        command.argv.extend(attach);
         Ok(match access {
             Access::Full => command,
             Access::ReadOnly => command.arg("-r").arg("-f").arg("ignore-size,read-only"),
@@ -350,6 +359,21 @@ impl Tmux {
         };
         TmuxError::Refused { host: self.shell.host().to_owned(), verb, detail }
     }
+}
+
+/// What tmux need not find out of Parhelia's own pane, as words of its `terminal-features`. At a
+/// word it does not know it passes over the rest, so those of newer versions (3.4) stand last.
+const PANE_FEATURES: &str = "256,RGB,bpaste,ccolour,cstyle,extkeys,focus,mouse,overline,\
+    strikethrough,sync,title,usstyle,hyperlinks";
+
+/// How tmux learns what an attached client's terminal can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// From the description of its `TERM`.
+    Described,
+    /// It is Parhelia's own pane, and is known: an xterm with true colour, styled and coloured
+    /// underlines, cursor shapes, extended keys and links.
+    Pane,
 }
 
 /// What an attached client may do.

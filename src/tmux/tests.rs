@@ -242,11 +242,19 @@ async fn viewers_come_and_go_and_the_watcher_is_none() {
     };
     assert!(attached(0).await);
     assert_eq!(server.tmux.list().await.unwrap()[0].cols, 100, "the watcher sizes nothing");
-    let command = server.tmux.attach_command("a", Access::Full).unwrap().env("TERM", "xterm");
+    let command = server
+        .tmux
+        .attach_command("a", Access::Full, Ability::Described)
+        .unwrap()
+        .env("TERM", "xterm");
     let mut full = server.tmux.shell.open_pty(&command, size).await.unwrap();
     until("one looks", async || attached(1).await).await;
     until("it sizes", async || server.tmux.list().await.unwrap()[0].cols == 60).await;
-    let command = server.tmux.attach_command("a", Access::ReadOnly).unwrap().env("TERM", "xterm");
+    let command = server
+        .tmux
+        .attach_command("a", Access::ReadOnly, Ability::Described)
+        .unwrap()
+        .env("TERM", "xterm");
     let tiny = Size { cols: 20, rows: 5 };
     let reader = server.tmux.shell.open_pty(&command, tiny).await.unwrap();
     until("two look", async || attached(2).await).await;
@@ -317,7 +325,11 @@ async fn the_status_line_shows_the_task_as_it_is_and_how_to_leave() {
     let server = Server::new().await;
     let label = "-x fix #[fg=red] #{pane_id} 100% #1;";
     server.start_labelled("a", &["cat", "-"], label).await;
-    let command = server.tmux.attach_command("a", Access::Full).unwrap().env("TERM", "xterm");
+    let command = server
+        .tmux
+        .attach_command("a", Access::Full, Ability::Described)
+        .unwrap()
+        .env("TERM", "xterm");
     let mut pty = server.tmux.shell.open_pty(&command, SIZE).await.unwrap();
     let mut text = String::new();
     let reading = async {

@@ -25,3 +25,4 @@ mod real_other_user;
 mod real_table;
 mod sandbox;
 mod support;
+mod terminals;

@@ -12,6 +12,12 @@ pub enum SessionCommand {
     List,
     /// Put this terminal into the session
     Attach(Attach),
+    /// Open a login shell in the task's workspace, also when its session has ended
+    Shell {
+        /// The task: its id or a unique prefix
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+    },
     /// End the session; on a terminal asks once, and says what would be lost
     Kill(Stopped),
     /// Send a prompt into the session

@@ -54,7 +54,7 @@ const SIGNALLED: u8 = 128;
 
 /// Puts this terminal into a session until it is left or ends.
 pub async fn attach(context: &Context, args: &Attach) -> Done {
-    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+    if !is_terminal() {
         return Err(ApiError::new(
             ErrorKind::Invalid,
             "attach needs a terminal on stdin and stdout",
@@ -71,10 +71,9 @@ pub async fn attach(context: &Context, args: &Attach) -> Done {
     if std::env::var_os("TMUX").is_some_and(|it| !it.is_empty()) {
         context.out.note("Inside tmux: leave with Ctrl-Q or F12; your own prefix stays yours.");
     }
-    let (cols, rows) = size();
-    let term = std::env::var("TERM").unwrap_or_else(|_| "xterm-256color".to_owned());
-    steps.say(&format!("this terminal: {} columns, {} rows, {}", cols, rows, one_line(&term, 60)));
-    let query = AttachQuery { cols, rows, term, read_only: args.read_only };
+    let query = AttachQuery { read_only: args.read_only, ..this_terminal() };
+    let (cols, rows, term) = (query.cols, query.rows, one_line(&query.term, 60));
+    steps.say(&format!("this terminal: {cols} columns, {rows} rows, {term}"));
     let stream = client.attach(&task.id, &query).await?;
     steps.say("attached; the session appears now");
 
@@ -97,9 +96,53 @@ pub async fn attach(context: &Context, args: &Attach) -> Done {
     Ok(tell(context, &id, left))
 }
 
+/// Puts this terminal into a login shell in a task's workspace until the shell ends.
+pub async fn shell(context: &Context, id: &str) -> Done {
+    if !is_terminal() {
+        return Err(ApiError::new(
+            ErrorKind::Invalid,
+            "a shell needs a terminal on stdin and stdout",
+        )
+        .hint(format!("parhelia task show {} says where its workspace is", one_line(id, 40)))
+        .into());
+    }
+    let client = context.client().await?;
+    let task = client.task(id).await?;
+    let stream = client.shell(&task.id, &this_terminal()).await?;
+    let workspace = one_line(task.workspace.as_deref().unwrap_or("its workspace"), 300);
+    let id = one_line(&task.id, 40);
+    context.out.note(&format!("[shell in {workspace} of {id}; exit or Ctrl-D leaves]"));
+    let raw = Raw::enter()?;
+    let result = pass(Wire::start(stream, None), &raw).await;
+    drop(raw);
+    let out = &context.out;
+    Ok(match result? {
+        Left::Over(_) | Left::Detached => {
+            out.note("[shell ended]");
+            0
+        }
+        Left::Lost(why) => {
+            out.note(&format!("[connection lost: {}; the shell has ended]", one_line(&why, 300)));
+            ErrorKind::Dispatcher.exit_code()
+        }
+        Left::Signalled(number) => SIGNALLED.saturating_add(number),
+    })
+}
+
+fn is_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// Returns what the dispatcher must know of this terminal.
+fn this_terminal() -> AttachQuery {
+    let (cols, rows) = size();
+    let term = std::env::var("TERM").unwrap_or_else(|_| "xterm-256color".to_owned());
+    AttachQuery { cols, rows, term, read_only: false, pane: false }
+}
+
 /// Refuses to go on without a terminal.
 pub fn need_terminal() -> Result<(), ApiError> {
-    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+    if is_terminal() {
         return Ok(());
     }
     Err(ApiError::new(ErrorKind::Invalid, "attaching needs a terminal on stdin and stdout")

@@ -7,8 +7,10 @@ mod hooks;
 mod log;
 pub mod openapi;
 mod sessions;
+mod shell;
 mod status;
 mod tasks;
+mod terminal;
 
 use std::sync::Arc;
 
@@ -109,7 +111,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/stop", post(tasks::stop))
         .route("/retry", post(tasks::retry))
         .route("/log", get(log::log))
-        .route("/attach", get(attach::attach));
+        .route("/attach", get(attach::attach))
+        .route("/shell", get(shell::shell));
     Router::new()
         .route("/v1/version", get(version))
         .route("/v1/openapi.json", get(openapi::serve))

@@ -9,7 +9,7 @@ use crate::{
         error::ApiError,
         types::{EventView, LogLine, Snapshot},
     },
-    dispatcher::http::{attach, events, log, sessions, status, tasks},
+    dispatcher::http::{attach, events, log, sessions, shell, status, tasks},
 };
 
 /// The interface of the dispatcher.
@@ -34,6 +34,7 @@ use crate::{
         sessions::answer,
         log::log,
         attach::attach,
+        shell::shell,
         events::stream,
         events::history,
         status::status,
