@@ -16,8 +16,8 @@ use crate::api::{
     ATTACH_PROTOCOL, REVISION, REVISION_HEADER, VERSION,
     error::{ApiError, ErrorKind},
     types::{
-        Answer, CreateTask, Created, DryRun, EventView, LogLine, Prompt, Retry, Sent, Snapshot,
-        Status, Stop, TaskList, VersionInfo, Why,
+        Answer, CreateTask, Created, DryRun, EventView, LogLine, Losses, Prompt, Retry, Sent,
+        Snapshot, Status, Stop, TaskList, VersionInfo, Why,
     },
     view::TaskView,
 };
@@ -178,6 +178,11 @@ impl Client {
     /// Returns a task's evidence.
     pub async fn why(&self, id: &str) -> Result<Why, ApiError> {
         self.get(&task_path(id, "/why"), &()).await
+    }
+
+    /// Returns what ending a task's session, or deleting the task, would lose.
+    pub async fn losses(&self, id: &str) -> Result<Losses, ApiError> {
+        self.get(&task_path(id, "/losses"), &()).await
     }
 
     /// Returns a task's prompt.

@@ -223,6 +223,36 @@ pub struct Witness {
     pub says: String,
 }
 
+/// What ending a task's session would lose, and what deleting the task would. The lists hold a
+/// line each, for a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Losses {
+    /// Whether a turn runs.
+    pub turn_running: bool,
+    /// Claude's background tasks.
+    pub background: u32,
+    /// People attached.
+    pub viewers: u32,
+    /// Files in the workspace that are not committed.
+    pub dirty_files: u32,
+    /// Some of their paths, at most 20.
+    pub dirty: Vec<String>,
+    /// Commits in the workspace that are on no remote; nothing where there is no remote or no
+    /// repository.
+    pub unpushed_commits: Option<u32>,
+    /// Why nothing is known of the workspace: it is gone, is no repository, or its host does not
+    /// answer.
+    pub unseen: Option<String>,
+    /// What stays if the session is ended now.
+    pub stays: Vec<String>,
+    /// What goes then.
+    pub goes: Vec<String>,
+    /// What stays if the task is deleted, which ends its session first.
+    pub purge_stays: Vec<String>,
+    /// What goes then.
+    pub purge_goes: Vec<String>,
+}
+
 /// One line of a task's log.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct LogLine {

@@ -3,7 +3,7 @@
 use crate::{
     api::{
         client::ListQuery,
-        types::{Env, Retry, Stop, TaskList},
+        types::{Env, Losses, Retry, Stop, TaskList},
         view::TaskView,
     },
     cli::{
@@ -13,7 +13,7 @@ use crate::{
         out::{Answer, Done},
         paint::Paint,
         prompt, show, sync,
-        view::{change_line, dollars, is_final, table, telling, word},
+        view::{change_line, table, telling, word},
     },
     stdx::{
         text::one_line,
@@ -79,8 +79,8 @@ pub async fn stop(context: &Context, args: &Stopped, ending: Ending) -> Done {
     if !args.yes && out.can_ask() {
         let task = client.task(&id).await?;
         id.clone_from(&task.id);
-        if let Some(losses) = losses(&task) {
-            out.note(&losses);
+        if task.session.is_some() {
+            out.note(&lost_by_ending(&task, &client.losses(&id).await?));
             if !out.ask("End it?", Answer::No) {
                 out.note("Nothing was ended.");
                 return Ok(1);
@@ -105,28 +105,24 @@ pub async fn stop(context: &Context, args: &Stopped, ending: Ending) -> Done {
     Ok(0)
 }
 
-/// Says what ending a task's session loses; nothing if it has none.
-fn losses(task: &TaskView) -> Option<String> {
-    task.session.as_ref()?;
-    let mut text = format!(
-        "{} ({}) has a session: {}, {}\n",
+/// Says what ending a task's session loses.
+fn lost_by_ending(task: &TaskView, losses: &Losses) -> String {
+    let mut lines = vec![format!(
+        "{} ({}) has a session: {}, {}",
         one_line(&task.id, 40),
         one_line(&task.name, 60),
         word(task),
         telling(task),
-    );
-    if !is_final(task) {
-        text.push_str("  lost: the turn that runs, and what Claude was going to do\n");
-    }
-    let workspace = one_line(task.workspace.as_deref().unwrap_or("its workspace"), 300);
-    text.push_str(&format!(
-        "  kept: {workspace} as it stands (+{} -{} lines), the conversation, {} spent\n",
-        task.lines_added,
-        task.lines_removed,
-        dollars(task.cost_usd),
-    ));
-    text.push_str("  back: parhelia task retry --resume goes on with the conversation");
-    Some(text)
+    )];
+    told(&mut lines, "goes", &losses.goes);
+    told(&mut lines, "stays", &losses.stays);
+    lines.extend(losses.unseen.as_ref().map(|it| format!("  note: {}", one_line(it, 300))));
+    lines.join("\n")
+}
+
+/// Adds a line for each of `what`.
+fn told(lines: &mut Vec<String>, word: &str, what: &[String]) {
+    lines.extend(what.iter().map(|it| format!("  {word}: {}", one_line(it, 400))));
 }
 
 async fn retry(context: &Context, args: &task::Retry) -> Done {
@@ -158,7 +154,7 @@ async fn delete(context: &Context, args: &Stopped) -> Done {
     let client = context.client().await?;
     let task = client.task(&args.id).await?;
     if !args.yes && out.can_ask() {
-        out.note(&deletions(&task));
+        out.note(&lost_by_deleting(&task, &client.losses(&task.id).await?));
         if !out.ask("Delete it?", Answer::No) {
             out.note("Nothing was deleted.");
             return Ok(1);
@@ -173,28 +169,17 @@ async fn delete(context: &Context, args: &Stopped) -> Done {
 }
 
 /// Says what deleting a task takes away.
-fn deletions(task: &TaskView) -> String {
-    let mut text = format!(
-        "{} ({}) is {}. Deleted for good:\n",
+fn lost_by_deleting(task: &TaskView, losses: &Losses) -> String {
+    let mut lines = vec![format!(
+        "{} ({}) is {}",
         one_line(&task.id, 40),
         one_line(&task.name, 60),
         word(task)
-    );
-    text.push_str("  its row, prompt, answer and events\n");
-    if let Some(dir) = &task.run_dir {
-        text.push_str(&format!("  its run directory {}\n", one_line(dir, 300)));
-    }
-    match (&task.branch, task.isolation.as_str()) {
-        (Some(branch), "worktree") => {
-            let branch = one_line(branch, 200);
-            text.push_str(&format!(
-                "  what is uncommitted in its worktree; commits on {branch} stay in the repository"
-            ));
-        }
-        (_, "none") => text.push_str("Your directory is not touched."),
-        _ => text.push_str("  its workspace, with all that was not pushed"),
-    }
-    text
+    )];
+    told(&mut lines, "goes", &losses.purge_goes);
+    told(&mut lines, "stays", &losses.purge_stays);
+    lines.extend(losses.unseen.as_ref().map(|it| format!("  note: {}", one_line(it, 300))));
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -219,19 +204,27 @@ mod tests {
     }
 
     #[test]
-    fn the_question_says_what_is_lost_and_what_is_kept() {
-        insta::assert_snapshot!(losses(&sample()).unwrap(), @r"
+    fn the_question_says_what_goes_and_what_stays() {
+        let losses = Losses {
+            unseen: Some("the workspace is no git\nrepository".into()),
+            stays: vec!["the workspace /w".into(), "the conversation".into()],
+            goes: vec!["the turn that runs".into()],
+            purge_stays: vec!["its events".into()],
+            purge_goes: vec!["the task \x1b[2J".into()],
+            ..Losses::default()
+        };
+        insta::assert_snapshot!(lost_by_ending(&sample(), &losses), @r"
         task-abcd2345 (fix the race) has a session: working, Bash cargo test
-          lost: the turn that runs, and what Claude was going to do
-          kept: /runs/task-abcd2345/workspace as it stands (+4 -2 lines), the conversation, $0.31 spent
-          back: parhelia task retry --resume goes on with the conversation
+          goes: the turn that runs
+          stays: the workspace /w
+          stays: the conversation
+          note: the workspace is no git repository
         ");
-        insta::assert_snapshot!(deletions(&sample()), @r"
-        task-abcd2345 (fix the race) is working. Deleted for good:
-          its row, prompt, answer and events
-          its run directory /runs/task-abcd2345
-          what is uncommitted in its worktree; commits on parhelia/task-abcd2345 stay in the repository
+        insta::assert_snapshot!(lost_by_deleting(&sample(), &losses), @r"
+        task-abcd2345 (fix the race) is working
+          goes: the task �[2J
+          stays: its events
+          note: the workspace is no git repository
         ");
-        assert_eq!(losses(&TaskView { session: None, ..sample() }), None);
     }
 }

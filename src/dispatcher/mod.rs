@@ -20,6 +20,7 @@ mod end;
 mod host;
 pub mod http;
 mod launch;
+mod losses;
 pub mod plan;
 mod read;
 mod serve;

@@ -332,3 +332,43 @@ async fn a_removed_work_tree_leaves_its_branch_only_if_it_holds_work() {
     }
     assert_eq!(world.state().await, before);
 }
+
+#[tokio::test]
+async fn a_work_tree_tells_what_only_it_has() {
+    use look::{Look, Work};
+    let world = World::committed().await;
+    let look = async |dir: &Path| world.git.look(&path(dir), 3, LIMIT).await.unwrap();
+    let clean = Work { on_branch: true, ..Work::default() };
+    assert_eq!(look(&world.repo).await, Look::Work(clean.clone()));
+    world
+        .run(
+            "echo more >> a; echo n > 'new file'; mkdir n; echo n > n/1; echo n > n/2; \
+             echo x > ignored; git init -q inner; echo x > inner/x",
+        )
+        .await;
+    world.write("evil\x1b[2J", "x");
+    let dirty = |it: &[&str]| it.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    let expected = Work {
+        dirty_files: 5,
+        dirty: dirty(&["a", "evil\u{fffd}[2J", "n/1"]),
+        nested: 1,
+        ..clean.clone()
+    };
+    assert_eq!(look(&world.repo.join("sub")).await, Look::Work(expected));
+
+    // Another with this one for its remote, on no branch, and with a stash.
+    let other = world.repo.with_file_name("other");
+    world
+        .run_in(
+            other.parent().unwrap(),
+            "git clone -q \"user's repo\" other && cd other && git config user.name T \
+             && git config user.email t@t && git switch -q --detach && echo 1 > a \
+             && git commit -qam three && echo 2 > a && git stash -q",
+        )
+        .await;
+    let expected = Work { on_branch: false, unpushed: Some(1), stray: 1, elsewhere: 2, ..clean };
+    assert_eq!(look(&other).await, Look::Work(expected));
+
+    assert_eq!(look(&world.repo.join("nothing here")).await, Look::Gone);
+    assert_eq!(look(world.dir.path()).await, Look::NoRepository);
+}

@@ -16,6 +16,7 @@ mod house_rules;
 mod impostors;
 mod layers;
 mod limits;
+mod losses;
 mod other_user;
 mod pages;
 mod real_attach;

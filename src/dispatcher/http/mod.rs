@@ -5,6 +5,7 @@ mod attach;
 mod events;
 mod hooks;
 mod log;
+mod losses;
 pub mod openapi;
 mod sessions;
 mod shell;
@@ -105,6 +106,7 @@ pub fn router(app: Arc<App>) -> Router {
     let task = Router::new()
         .route("/", get(tasks::show).delete(tasks::delete))
         .route("/why", get(tasks::why))
+        .route("/losses", get(losses::losses))
         .route("/prompt", get(tasks::prompt).post(sessions::prompt))
         .route("/answer", get(tasks::answer).post(sessions::answer))
         .route("/interrupt", post(sessions::interrupt))

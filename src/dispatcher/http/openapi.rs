@@ -9,7 +9,7 @@ use crate::{
         error::ApiError,
         types::{EventView, LogLine, Snapshot},
     },
-    dispatcher::http::{attach, events, log, sessions, shell, status, tasks},
+    dispatcher::http::{attach, events, log, losses, sessions, shell, status, tasks},
 };
 
 /// The interface of the dispatcher.
@@ -24,6 +24,7 @@ use crate::{
         tasks::list,
         tasks::show,
         tasks::why,
+        losses::losses,
         tasks::prompt,
         tasks::answer,
         tasks::stop,

@@ -1,0 +1,216 @@
+//! What ending a session loses, and what deleting a task loses, in words.
+//!
+//! The words follow what `end` and `clean` do: a session's end leaves every file alone; deleting
+//! commits what is uncommitted in a work tree of ours before the tree goes.
+
+use crate::{
+    api::types::Losses,
+    domain::{
+        activity::Activity,
+        evidence::{RegistryStatus, Turn},
+        state::Session,
+        task::{Isolation, Task},
+    },
+    git::look::{Look, Work},
+    stdx::text::one_line,
+};
+
+/// The longest path or reason told, in characters.
+const TOLD_MAX: usize = 300;
+
+/// What was seen of a task's workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It never had one.
+    Nothing,
+    /// This was found.
+    Found(Look),
+    /// It could not be looked at, for this reason.
+    Unknown(String),
+}
+
+/// Returns what would be lost of `task` whose workspace was seen like this.
+pub fn of(task: &Task, seen: &Seen) -> Losses {
+    let session = task.state.session();
+    let work = match seen {
+        Seen::Found(Look::Work(work)) => work.clone(),
+        Seen::Nothing | Seen::Found(_) | Seen::Unknown(_) => Work::default(),
+    };
+    let background = session.map_or(0, background);
+    let turn_running = session.is_some_and(|it| turn_runs(it, background));
+    let mut losses = Losses {
+        turn_running,
+        background,
+        viewers: session.map_or(0, |it| it.viewers),
+        dirty_files: work.dirty_files,
+        dirty: work.dirty.clone(),
+        unpushed_commits: work.unpushed,
+        unseen: unseen(seen),
+        ..Losses::default()
+    };
+    let has_workspace = !matches!(seen, Seen::Nothing | Seen::Found(Look::Gone));
+    losses.goes = goes(task, &losses);
+    losses.stays = stays(task, &losses, has_workspace);
+    losses.purge_goes = purge_goes(task, &work, has_workspace);
+    losses.purge_stays = purge_stays(task, &work, has_workspace);
+    losses
+}
+
+fn background(session: &Session) -> u32 {
+    match session.evidence.turn.as_ref().map(|it| &it.what) {
+        Some(Turn::Ended { background }) => *background,
+        _ => 0,
+    }
+}
+
+fn turn_runs(session: &Session, background: u32) -> bool {
+    let evidence = &session.evidence;
+    let begun = evidence.turn.as_ref().is_some_and(|it| it.what == Turn::Working);
+    let busy = evidence.registry.as_ref().is_some_and(|it| it.what.status == RegistryStatus::Busy);
+    match session.verdict().activity {
+        Activity::Starting => true,
+        Activity::Working => background == 0 || busy,
+        Activity::NeedsPermission | Activity::NeedsInput | Activity::Unknown => begun,
+        Activity::Idle | Activity::FailedTurn => false,
+    }
+}
+
+fn unseen(seen: &Seen) -> Option<String> {
+    match seen {
+        Seen::Nothing | Seen::Found(Look::Work(_)) => None,
+        Seen::Found(Look::Gone) => Some("the workspace is gone".into()),
+        Seen::Found(Look::NoRepository) => Some("the workspace is no git repository".into()),
+        Seen::Unknown(why) => Some(one_line(why, TOLD_MAX)),
+    }
+}
+
+fn goes(task: &Task, losses: &Losses) -> Vec<String> {
+    let mut goes = Vec::new();
+    if task.state.session().is_none() {
+        if !task.state.is_final() {
+            goes.push("its place in the queue".into());
+        }
+        return goes;
+    }
+    if losses.turn_running {
+        goes.push("the turn that runs, and what Claude was going to do".into());
+    }
+    if losses.background != 0 {
+        let tasks = count(losses.background, "background task", "background tasks");
+        goes.push(format!("{tasks} of Claude's"));
+    }
+    if losses.viewers != 0 {
+        goes.push(format!(
+            "the terminal of {} attached",
+            count(losses.viewers, "person", "people")
+        ));
+    }
+    goes
+}
+
+fn stays(task: &Task, losses: &Losses, has_workspace: bool) -> Vec<String> {
+    let mut stays = Vec::new();
+    let place = task.place.as_ref();
+    if let Some(workspace) = place.and_then(|it| it.workspace.as_ref()).filter(|_| has_workspace) {
+        let mut line = format!("the workspace {}", one_line(workspace.as_str(), TOLD_MAX));
+        if losses.dirty_files != 0 {
+            let files = count(losses.dirty_files, "uncommitted file", "uncommitted files");
+            line.push_str(&format!(", with {files}"));
+        }
+        stays.push(line);
+    }
+    if let Some(branch) = place.and_then(|it| it.branch.as_ref()) {
+        let mut line = format!("the branch {}", one_line(branch, TOLD_MAX));
+        if let Some(unpushed @ 1..) = losses.unpushed_commits {
+            line.push_str(&format!(", with {} on no remote", commits(unpushed)));
+        }
+        stays.push(line);
+    }
+    if task.conversation.is_some() {
+        stays.push(format!(
+            "the conversation: parhelia task retry --resume {} goes on with it",
+            task.id
+        ));
+    }
+    stays
+}
+
+fn purge_goes(task: &Task, work: &Work, has_workspace: bool) -> Vec<String> {
+    let mut goes = vec!["the task with its prompt and its answer".to_owned()];
+    if task.usage.model.dollars() != 0.0 {
+        goes.push(format!("its {} in the sum of what was spent", task.usage.model));
+    }
+    let place = task.place.as_ref();
+    if let Some(run_dir) = place.and_then(|it| it.run_dir.as_ref()) {
+        goes.push(format!("the directory {}", one_line(run_dir.as_str(), TOLD_MAX)));
+    }
+    if !is_ours(task) || !has_workspace {
+        return goes;
+    }
+    goes.push("the workspace in it, with what git ignores there".into());
+    if work.nested != 0 {
+        goes.push(format!(
+            "{} in the workspace, with all that is in them",
+            count(work.nested, "repository", "repositories")
+        ));
+    }
+    match task.spec.isolation {
+        Isolation::Clone if work.elsewhere != 0 => {
+            goes.push(format!("{} on other branches and stashes", commits(work.elsewhere)));
+        }
+        Isolation::Worktree | Isolation::None if !work.on_branch && work.stray != 0 => {
+            goes.push(format!("{} on no branch", commits(work.stray)));
+        }
+        Isolation::Clone | Isolation::Worktree | Isolation::None => (),
+    }
+    if work.dirty_files != 0 && !keeps_head(task, work) {
+        let files = count(work.dirty_files, "uncommitted file", "uncommitted files");
+        goes.push(format!("{files}, because no branch is checked out"));
+    }
+    goes
+}
+
+fn purge_stays(task: &Task, work: &Work, has_workspace: bool) -> Vec<String> {
+    let mut stays = Vec::new();
+    let place = task.place.as_ref();
+    if is_ours(task) && has_workspace {
+        if work.dirty_files != 0 && keeps_head(task, work) {
+            let files = count(work.dirty_files, "uncommitted file", "uncommitted files");
+            stays.push(format!("{files}, committed to the branch first"));
+        }
+        let source = one_line(task.spec.workspace.as_str(), TOLD_MAX);
+        if let Some(branch) = place.and_then(|it| it.branch.as_ref()) {
+            let branch = one_line(branch, TOLD_MAX);
+            stays.push(format!("the commits of {branch}, in {source}"));
+        }
+    } else if let Some(workspace) = place.and_then(|it| it.workspace.as_ref())
+        && !is_ours(task)
+    {
+        let workspace = one_line(workspace.as_str(), TOLD_MAX);
+        stays.push(format!("{workspace}, which is not touched"));
+    }
+    if task.conversation.is_some() {
+        stays.push("the transcript, in Claude's own directory".into());
+    }
+    stays.push("its events".into());
+    stays
+}
+
+/// Whether the workspace was made for the task and goes with it.
+fn is_ours(task: &Task) -> bool {
+    task.place.as_ref().is_some_and(|it| it.branch.is_some())
+}
+
+/// Whether what is committed in the workspace is kept: a clone's HEAD is fetched whatever it is, a
+/// work tree's only lives on by its branch.
+fn keeps_head(task: &Task, work: &Work) -> bool {
+    work.on_branch || task.spec.isolation == Isolation::Clone
+}
+
+fn commits(number: u32) -> String {
+    count(number, "commit", "commits")
+}
+
+fn count(number: u32, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
+}
