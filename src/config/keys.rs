@@ -123,8 +123,11 @@ const KEYS: &[Key] = &[
     },
     key!(Project, "tasks.priority", tasks.priority),
     key!(User, "notifications.enabled", notifications.enabled),
+    key!(User, "notifications.bell", notifications.bell),
     key!(User, "notifications.command", notifications.command),
     key!(User, "ui.theme", ui.theme),
+    key!(User, "ui.mouse", ui.mouse),
+    key!(User, "ui.clipboard", ui.clipboard),
     key!(User, "ui.detach_keys", ui.detach_keys),
 ];
 

@@ -210,6 +210,8 @@ pub struct TaskDefaults {
 pub struct Notifications {
     /// Whether to.
     pub enabled: bool,
+    /// Whether the terminal's bell rings with each.
+    pub bell: bool,
     /// What is run for each, besides the terminal's own notification.
     pub command: Option<CommandLine>,
 }
@@ -219,6 +221,10 @@ pub struct Notifications {
 pub struct Ui {
     /// Its colours.
     pub theme: Theme,
+    /// Whether it takes the mouse; without, the terminal selects text as usual.
+    pub mouse: bool,
+    /// Whether sessions may set the person's clipboard (OSC 52).
+    pub clipboard: bool,
     /// The keys that leave an attached session.
     pub detach_keys: Vec<String>,
 }
@@ -294,8 +300,13 @@ impl Default for Settings {
                 max_cost: None,
                 priority: 0,
             },
-            notifications: Notifications { enabled: true, command: None },
-            ui: Ui { theme: Theme::Auto, detach_keys: vec!["ctrl-q".into(), "f12".into()] },
+            notifications: Notifications { enabled: true, bell: true, command: None },
+            ui: Ui {
+                theme: Theme::Auto,
+                mouse: true,
+                clipboard: false,
+                detach_keys: vec!["ctrl-q".into(), "f12".into()],
+            },
             keys: BTreeMap::new(),
             origins: keys::names().map(|it| (it.to_owned(), Origin::Default)).collect(),
         }

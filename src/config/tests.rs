@@ -15,7 +15,7 @@ use super::{
     load::{Sources, load},
     raw::FILE_MAX,
     settings::{Host, Layer, Origin, Settings},
-    value::Field,
+    value::{Field, Theme},
 };
 use crate::domain::{
     task::{Gpu, PermissionMode},
@@ -105,6 +105,24 @@ fn what_is_shown_reads_back_as_the_same() {
 }
 
 #[test]
+fn the_dashboard_is_set_up_by_word() {
+    for theme in Theme::ALL {
+        let settings = user(&format!("[ui]\ntheme = \"{theme}\"")).unwrap();
+        assert_eq!(settings.ui.theme, *theme);
+    }
+    refused(
+        "[ui]\ntheme = \"drak\"\nmouse = 1\n[notifications]\nbell = \"no\"",
+        "parhelia.toml:2: `ui.theme` has no choice `drak`; use auto, dark, light, high-contrast, \
+         plain\nparhelia.toml:3: `ui.mouse` expects true or false, found a whole number\n\
+         parhelia.toml:5: `notifications.bell` expects true or false, found text",
+    );
+    let other = "[ui]\nmouse = false\nclipboard = true\n[notifications]\nbell = false";
+    let settings = user(other).unwrap();
+    let ui = &settings.ui;
+    assert_eq!((ui.mouse, ui.clipboard, settings.notifications.bell), (false, true, false));
+}
+
+#[test]
 fn local_slots_follow_the_dispatcher_s() {
     let workers = "[dispatcher]\nmax_concurrent_workers = 9\n";
     assert_eq!(user(workers).unwrap().local.slots, 9);
@@ -175,6 +193,7 @@ fn a_project_sets_defaults_of_tasks_and_nothing_else() {
         ("agent.env", "agent.env = [\"AWS_SECRET_ACCESS_KEY\"]"),
         ("hosts", "[[hosts]]\nname = \"evil\""),
         ("notifications.command", "notifications.command = \"./evil\""),
+        ("ui.clipboard", "ui.clipboard = true"),
         ("budget.max_daily_cost", "budget.max_daily_cost = \"none\""),
         ("dispatcher.max_concurrent_workers", "dispatcher.max_concurrent_workers = 99"),
         ("keys", "[keys]\nquit = \"x\""),

@@ -442,6 +442,8 @@ words!(
         Dark = "dark",
         /// For a light background.
         Light = "light",
+        /// Few colours, far apart, and bold text.
+        HighContrast = "high-contrast",
         /// None.
         Plain = "plain",
     }
