@@ -9,6 +9,7 @@
 //! read so that their absence, or a new word in them, costs detail and nothing else.
 
 pub mod answer;
+pub mod back;
 pub mod deliver;
 pub mod first_run;
 pub mod hooks;

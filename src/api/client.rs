@@ -60,6 +60,10 @@ pub struct LogQuery {
     pub since: Option<i64>,
     /// Whether to wait for more.
     pub follow: bool,
+    /// Only what stands before the line of this [`LogLine::pos`]. With `tail` it gives page after
+    /// page, however long the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
 }
 
 /// Which past events to read, oldest first.

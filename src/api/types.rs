@@ -263,6 +263,10 @@ pub struct LogLine {
     pub kind: String,
     /// The text; may have several lines.
     pub text: String,
+    /// Where it stands: as `before` of a query it gives the lines before this one. Nothing for
+    /// lines of the terminal. Means something for the same task and view only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pos: Option<u64>,
 }
 
 /// A published event.

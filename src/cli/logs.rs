@@ -50,7 +50,8 @@ pub async fn logs(context: &Context, args: &Logs) -> Done {
         _ => "activity",
     };
     let tail = args.tail.or(since.is_none().then_some(USUAL_TAIL));
-    let query = LogQuery { view: view.into(), tail, since, follow: args.follow };
+    let query =
+        LogQuery { view: view.into(), tail, since, follow: args.follow, before: args.before };
     let mut interrupt = signal(SignalKind::interrupt())?;
     let result = tokio::select! {
         it = read(context, args, query) => it,
@@ -173,7 +174,10 @@ mod tests {
     use crate::stdx::time::Timestamp;
 
     fn shown(kind: &str, text: &str) -> String {
-        render(&LogLine { at: None, kind: kind.into(), text: text.into() }, Paint { on: false })
+        render(
+            &LogLine { at: None, kind: kind.into(), text: text.into(), pos: None },
+            Paint { on: false },
+        )
     }
 
     #[test]
@@ -182,6 +186,7 @@ mod tests {
             at: Some(Timestamp(at)),
             kind: "out".into(),
             text: text.into(),
+            pos: None,
         };
         let mut seen = Seen::default();
         let first = [line(1, "a"), line(2, "b"), line(2, "b")];
@@ -203,7 +208,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_log_line_never_steers_the_terminal(kind in ".{0,9}", text in "[\\x00-\\x7f]{0,60}") {
-            let line = LogLine { at: Some(Timestamp(0)), kind, text };
+            let line = LogLine { at: Some(Timestamp(0)), kind, text, pos: None };
             let it = render(&line, Paint { on: false });
             let bad = it.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
             prop_assert_eq!(bad, None, "{:?}", it);

@@ -138,6 +138,10 @@ pub struct Logs {
     #[arg(long)]
     pub raw: bool,
 
+    /// Show only what stands before a line, by the `pos` that --json prints of it
+    #[arg(long, value_name = "POS", conflicts_with_all = ["follow", "raw"])]
+    pub before: Option<u64>,
+
     /// Show only what is newer: 10m (ago), 2026-11-21T14:30:00Z, or 2026-11-21 14:30 (local)
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,

@@ -1,7 +1,9 @@
 //! A task's log in three views: what the transcript says, what the dispatcher did, what the
 //! terminal showed. A stream of JSON objects, one a line, read as it is written.
 
-use std::{collections::VecDeque, convert::Infallible, time::Duration};
+mod activity;
+
+use std::convert::Infallible;
 
 use axum::{
     body::{Body, Bytes},
@@ -15,11 +17,7 @@ use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
 use crate::{
-    agent::{
-        launch::RunDir,
-        lines::Lines,
-        transcript::{self, Entry},
-    },
+    agent::launch::RunDir,
     api::{
         error::{ApiError, ErrorKind},
         types::LogLine,
@@ -34,17 +32,14 @@ use crate::{
         task::{Place, Task},
     },
     provider::Worker,
-    shell::follow::{FollowRequest, Frame, Watch},
-    stdx::time::{Timestamp, short},
+    stdx::time::Timestamp,
     store::Query as Past,
     tmux::Capture,
 };
 
 /// Lines that may wait for a slow reader; past that reading waits with them.
 const LINES_CAP: usize = 256;
-/// Bytes read at once.
-const CHUNK: usize = 256 * 1024;
-/// Lines given unless more are asked for: a bound on memory, not on the log.
+/// Events and lines of the terminal given at most: a bound on memory, not on the log.
 const TAIL_MAX: usize = 100_000;
 
 /// Which part of a log.
@@ -59,6 +54,8 @@ pub struct LogParams {
     /// Whether to wait for more.
     #[serde(default)]
     follow: bool,
+    /// Only what stands before this line, by its `pos`; with `tail` the page before it.
+    before: Option<u64>,
 }
 
 /// Reads a task's log.
@@ -70,11 +67,16 @@ pub async fn log(
     Path(id): Path<String>,
     Query(params): Query<LogParams>,
 ) -> Result<Response, Problem> {
+    if params.before.is_some() && (params.follow || params.view == "raw") {
+        let what = if params.follow { "waits for more" } else { "of the terminal" };
+        let message = format!("`before` is of no use in a log {what}");
+        return Err(ApiError::new(ErrorKind::Invalid, message).into());
+    }
     let task = tasks::find(&ctx, id).await?;
     let (lines, waiting) = mpsc::channel(LINES_CAP);
     let out = Out { lines, since: params.since.map(Timestamp) };
     match params.view.as_str() {
-        "activity" => activity(&ctx, &task, params, out).await?,
+        "activity" => activity::activity(&ctx, &task, params, out).await?,
         "events" => events(&ctx, &task, params, out).await?,
         "raw" => raw(&ctx, &task, &params, out).await?,
         other => {
@@ -110,6 +112,11 @@ impl Out {
         self.lines.send(text.into()).await.is_ok()
     }
 
+    /// Resolves when nobody reads any more.
+    async fn closed(&self) {
+        self.lines.closed().await;
+    }
+
     async fn send_all(&self, lines: impl IntoIterator<Item = LogLine>) -> bool {
         for line in lines {
             if !self.send(&line).await {
@@ -133,160 +140,6 @@ async fn worker(app: &App, task: &Task) -> Result<(Place, HostPath, Worker), Api
     Ok((place, run_dir, worker))
 }
 
-/// The transcripts of a task, in the order they were begun: `/clear` opens another.
-async fn transcripts(app: &App, task: &Task) -> Result<Vec<HostPath>, ApiError> {
-    let query = Past {
-        task: Some(task.id.clone()),
-        limit: usize::MAX,
-        kinds: vec!["observed".into()],
-        ..Past::default()
-    };
-    let past = app.store.events(query).await.map_err(|it| store_error(&it))?;
-    let mut paths: Vec<HostPath> = Vec::new();
-    for event in past.events {
-        if let Some(path) = transcript_of(&event.body)
-            && !paths.contains(&path)
-        {
-            paths.push(path);
-        }
-    }
-    Ok(paths)
-}
-
-fn transcript_of(body: &crate::domain::event::EventBody) -> Option<HostPath> {
-    use crate::domain::{event::EventBody, evidence::Observation};
-    match body {
-        EventBody::Observed {
-            observation: Observation::ConversationStarted { transcript: Some(path), .. },
-        } => Some(path.clone()),
-        _ => None,
-    }
-}
-
-async fn activity(app: &Ctx, task: &Task, params: LogParams, out: Out) -> Result<(), ApiError> {
-    let (_, _, worker) = worker(app, task).await?;
-    let mut live = app.core.subscribe();
-    let paths = transcripts(app, task).await?;
-    let tail = params.tail.unwrap_or(TAIL_MAX).min(TAIL_MAX);
-    let mut reader = TranscriptReader { worker, files: Vec::new() };
-    let mut kept: VecDeque<LogLine> = VecDeque::new();
-    for path in paths {
-        reader.files.push((path, Lines::new(0)));
-        let last = reader.files.len() - 1;
-        loop {
-            let (lines, more) = reader.read(last).await.map_err(|it| host_error(&it))?;
-            kept.extend(lines);
-            while tail < kept.len() {
-                kept.pop_front();
-            }
-            if !more {
-                break;
-            }
-        }
-    }
-    let id = task.id.clone();
-    let mut end = app.end.subscribe();
-    tokio::spawn(async move {
-        if !out.send_all(kept).await || !params.follow {
-            return;
-        }
-        let Ok(mut follower) = reader.worker.shell.follow().await else { return };
-        for (key, (path, lines)) in reader.files.iter().enumerate() {
-            let watch = Watch::Appended { path: path.clone(), from: lines.next() };
-            let _ = follower.requests.send(FollowRequest::Add(key as u64, watch)).await;
-        }
-        loop {
-            tokio::select! {
-                frame = follower.frames.recv() => match frame {
-                    Some(Frame::Appended { key, offset, bytes }) => {
-                        if !out.send_all(reader.take(key as usize, offset, &bytes)).await {
-                            return;
-                        }
-                    }
-                    Some(Frame::Truncated { .. } | Frame::Whole { .. }) => (),
-                    Some(Frame::Lost { .. }) | None => return,
-                },
-                // A lag loses nothing here but the news of another transcript.
-                published = live.recv() => if let Ok(published) = published
-                    && published.event.task == id
-                    && let Some(path) = transcript_of(&published.event.body)
-                    && !reader.files.iter().any(|it| it.0 == path)
-                {
-                    let key = reader.files.len() as u64;
-                    reader.files.push((path.clone(), Lines::new(0)));
-                    let watch = Watch::Appended { path, from: 0 };
-                    let _ = follower.requests.send(FollowRequest::Add(key, watch)).await;
-                },
-                () = out.lines.closed() => return,
-                _ = end.changed() => return,
-            }
-        }
-    });
-    Ok(())
-}
-
-/// Reads transcripts into log lines.
-struct TranscriptReader {
-    worker: Worker,
-    files: Vec<(HostPath, Lines)>,
-}
-
-impl TranscriptReader {
-    /// Reads on in one file; tells whether there may be more.
-    async fn read(
-        &mut self,
-        file: usize,
-    ) -> Result<(Vec<LogLine>, bool), crate::shell::ShellError> {
-        let Some((path, lines)) = self.files.get(file) else { return Ok((Vec::new(), false)) };
-        let from = lines.next();
-        let bytes = self.worker.shell.get(path, from, CHUNK).await?.unwrap_or_default();
-        let more = bytes.len() == CHUNK;
-        Ok((self.take(file, from, &bytes), more))
-    }
-
-    fn take(&mut self, file: usize, offset: u64, bytes: &[u8]) -> Vec<LogLine> {
-        let Some((_, lines)) = self.files.get_mut(file) else { return Vec::new() };
-        lines.push(offset, bytes).iter().flat_map(|it| log_lines(&it.bytes)).collect()
-    }
-}
-
-fn log_lines(line: &[u8]) -> Vec<LogLine> {
-    let Some(line) = transcript::parse(line) else { return Vec::new() };
-    let at = line.at;
-    let log = |entry: Entry| {
-        let (kind, text) = show(entry);
-        LogLine { at, kind: kind.to_owned(), text }
-    };
-    line.entries.into_iter().map(log).collect()
-}
-
-fn show(entry: Entry) -> (&'static str, String) {
-    match entry {
-        Entry::User { text } => ("you", text),
-        Entry::Text { text } => ("text", text),
-        Entry::Thinking { text } => ("think", text),
-        Entry::ToolUse { name, summary } => ("tool", format!("{name} {summary}")),
-        Entry::ToolResult { ok: true, head } => ("out", head),
-        Entry::ToolResult { ok: false, head } => ("fail", head),
-        Entry::Interrupted => ("note", "interrupted".to_owned()),
-        Entry::ApiError { text } => ("fail", text),
-        Entry::Compacted { before, after } => {
-            let tokens = |it: Option<u64>| it.map_or("?".to_owned(), |it| it.to_string());
-            ("note", format!("compacted from {} to {} tokens", tokens(before), tokens(after)))
-        }
-        Entry::HookError { event, command, detail } => {
-            ("hook", format!("{event} hook failed: {command}: {detail}"))
-        }
-        Entry::HookTimeout { event, command } => {
-            ("hook", format!("{event} hook took too long: {command}"))
-        }
-        Entry::TurnDuration { millis } => {
-            ("note", format!("turn took {}", short(Duration::from_millis(millis))))
-        }
-        Entry::Notice { text } => ("note", text),
-    }
-}
-
 async fn events(app: &Ctx, task: &Task, params: LogParams, out: Out) -> Result<(), ApiError> {
     let mut live = app.core.subscribe();
     let query = Past {
@@ -294,6 +147,7 @@ async fn events(app: &Ctx, task: &Task, params: LogParams, out: Out) -> Result<(
         since: params.since.map(Timestamp),
         limit: params.tail.unwrap_or(TAIL_MAX).min(TAIL_MAX),
         newest_first: true,
+        before: params.before,
         ..Past::default()
     };
     let mut past = app.store.events(query).await.map_err(|it| store_error(&it))?.events;
@@ -305,6 +159,7 @@ async fn events(app: &Ctx, task: &Task, params: LogParams, out: Out) -> Result<(
             at: Some(event.at),
             kind: "event".to_owned(),
             text: format!("{} {}", event.body.kind(), event.body.describe()),
+            pos: Some(event.seq),
         };
         let seq = past.last().map_or(0, |it| it.seq);
         if !out.send_all(past.iter().map(line)).await || !params.follow {
@@ -313,7 +168,7 @@ async fn events(app: &Ctx, task: &Task, params: LogParams, out: Out) -> Result<(
         loop {
             let published = tokio::select! {
                 published = live.recv() => published,
-                () = out.lines.closed() => return,
+                () = out.closed() => return,
                 _ = end.changed() => return,
             };
             let Ok(published) = published else { return };
@@ -343,7 +198,7 @@ async fn raw(app: &Ctx, task: &Task, params: &LogParams, out: Out) -> Result<(),
     let skip = lines.len().saturating_sub(params.tail.unwrap_or(TAIL_MAX));
     let lines: Vec<LogLine> = lines[skip..]
         .iter()
-        .map(|it| LogLine { at: None, kind: "raw".to_owned(), text: (*it).to_owned() })
+        .map(|it| LogLine { at: None, kind: "raw".to_owned(), text: (*it).to_owned(), pos: None })
         .collect();
     tokio::spawn(async move {
         out.send_all(lines).await;
