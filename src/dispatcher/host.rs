@@ -22,7 +22,7 @@ use crate::{
         task::{Place, Requirements},
     },
     provider::{Provider, Worker},
-    tmux::Tmux,
+    tmux::{Tmux, conf::Clipboard},
 };
 
 /// Requests that may wait for one watcher; past that whoever asks waits.
@@ -40,6 +40,7 @@ pub struct Hosts {
 struct Inner {
     providers: Vec<Arc<dyn Provider>>,
     tmux_socket: String,
+    clipboard: Clipboard,
     core: OnceLock<CoreHandle>,
     /// How far transcripts and the like were read when the dispatcher began.
     offsets: HashMap<(TaskId, String), u64>,
@@ -50,16 +51,19 @@ struct Inner {
 }
 
 impl Hosts {
-    /// Creates the hosts of `providers`.
+    /// Creates the hosts of `providers`, whose tmux servers all have this name and treat the
+    /// clipboard like this.
     pub fn new(
         providers: Vec<Arc<dyn Provider>>,
         tmux_socket: String,
+        clipboard: Clipboard,
         offsets: HashMap<(TaskId, String), u64>,
     ) -> Hosts {
         Hosts {
             inner: Arc::new(Inner {
                 providers,
                 tmux_socket,
+                clipboard,
                 core: OnceLock::new(),
                 offsets,
                 prompts: broadcast::channel(PROMPTS_CAP).0,
@@ -133,6 +137,7 @@ impl Hosts {
                 let watcher =
                     Watcher::new(shell, self.tmux(worker), core.clone(), offsets, prompts);
                 tokio::spawn(watcher.run(requests));
+                tokio::spawn(take_up(self.tmux(worker), self.inner.clipboard));
                 watchers.insert(host, sender.clone());
                 sender
             }
@@ -155,5 +160,12 @@ impl Hosts {
         let version = ask.await?;
         self.inner.versions.lock().await.insert(key, version);
         Ok(version)
+    }
+}
+
+/// Lets a tmux server that a dispatcher before this one started follow this one's settings.
+async fn take_up(tmux: Tmux, clipboard: Clipboard) {
+    if let Err(error) = tmux.set_clipboard(clipboard).await {
+        tracing::warn!(%error, "the clipboard is as an earlier dispatcher set it");
     }
 }

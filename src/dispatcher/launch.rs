@@ -134,10 +134,11 @@ async fn attempt(crew: &Crew, task: &Task) -> Result<(), Failure> {
     let conversation = task.conversation.clone().unwrap_or_default();
     let spec = spec(&crew.settings, &worker, task, task.attempts, &conversation, prepared);
     let keys: Vec<String> = crew.settings.ui.detach_keys.iter().map(|it| tmux_key(it)).collect();
+    let clipboard = conf::Clipboard::allowed(crew.settings.ui.clipboard);
     let mut files = launch::files(&spec);
     files.push(RunFile {
         path: worker.info.root.join("tmux.conf"),
-        bytes: conf::conf(&keys).into_bytes(),
+        bytes: conf::conf(&keys, clipboard).into_bytes(),
         mode: 0o600,
     });
     // Side by side, since each may be a round trip.

@@ -28,6 +28,7 @@ use crate::{
     shell::local::LocalShell,
     stdx::time::{Clock, SystemClock},
     store::{Loaded, Store, error::StoreError},
+    tmux::conf::Clipboard,
 };
 
 /// Runs the dispatcher with the providers that `settings` name, until it is told to end; calls
@@ -86,7 +87,8 @@ pub async fn serve_with(
     let listener = bind(&home.socket)?;
     tracing::info!(%dispatcher_id, tasks = tasks.len(), last_seq, "started");
     create::drop_strays(&home, &tasks);
-    let hosts = Hosts::new(providers, home.tmux_socket.clone(), offsets);
+    let clipboard = Clipboard::allowed(settings.ui.clipboard);
+    let hosts = Hosts::new(providers, home.tmux_socket.clone(), clipboard, offsets);
     let max = settings.dispatcher.max_concurrent_workers;
     let world = World::new(tasks, last_seq, max, hosts.facts());
     let (crew_store, crew_settings) = (store.clone(), settings.clone());

@@ -210,6 +210,18 @@ impl Tmux {
         }
     }
 
+    /// Sets who may set the clipboard, on a server that runs; a later one takes it from its
+    /// configuration.
+    pub async fn set_clipboard(&self, clipboard: conf::Clipboard) -> Result<(), TmuxError> {
+        let command = self.command(["set-option", "-s", "set-clipboard", clipboard.option()]);
+        let output = run(&*self.shell, &command, DEADLINE).await?;
+        match output.code {
+            0 => Ok(()),
+            _ if no_server(&output) => Ok(()),
+            _ => Err(self.refused("set its clipboard", &output)),
+        }
+    }
+
     /// Returns what a session shows.
     pub async fn capture(&self, name: &str, capture: Capture) -> Result<Vec<u8>, TmuxError> {
         let target = target(name);

@@ -18,7 +18,7 @@ impl Server {
     async fn new() -> Server {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("conf");
-        std::fs::write(&path, conf::conf(&[])).unwrap();
+        std::fs::write(&path, conf::conf(&[], conf::Clipboard::Closed)).unwrap();
         let shell = Arc::new(LocalShell::new());
         let socket = format!("ph-test-{}", random::base32(8));
         let tmux = Tmux::new(shell, socket, host_path(&path));

@@ -36,16 +36,22 @@ fn idle(sandbox: &Sandbox) -> String {
     id
 }
 
-/// Shows what a program writes in a session, in a window of its own.
-fn show(sandbox: &Sandbox, id: &str, script: &str) {
+/// Runs tmux on the server that sessions are on.
+fn tmux(sandbox: &Sandbox, args: &[&str]) -> String {
     let env = sandbox.env().iter().map(|(name, value)| (name.into(), value.into())).collect();
     let uid = rustix::process::geteuid().as_raw();
     let socket = Dirs::from_env(&env, uid).unwrap().tmux_socket();
     let mut tmux = sandbox.command("tmux");
-    let script = format!("{script}; exec cat");
-    tmux.args(["-L", &socket, "new-window", "-t", &format!("=ph-{id}:"), &script]);
+    tmux.args(["-L", &socket]).args(args);
     let ran = run(tmux);
     assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran.stdout
+}
+
+/// Shows what a program writes in a session, in a window of its own.
+fn show(sandbox: &Sandbox, id: &str, script: &str) {
+    let script = format!("{script}; exec cat");
+    tmux(sandbox, &["new-window", "-t", &format!("=ph-{id}:"), &script]);
 }
 
 /// A direct colour, a curly underline in its own colour, struck text, a bar for a cursor, and
@@ -181,4 +187,39 @@ fn a_person_gets_the_shell_and_the_terminal_back() {
     assert!(shown.contains("[shell ended]"), "{shown}");
     let ran = sandbox.run(&["session", "shell", &id]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
+}
+
+/// Sets the clipboard to `secret`.
+const COPY: &str = r"printf '\033]52;c;c2VjcmV0\007'; echo COPIED";
+
+#[test]
+fn the_clipboard_is_set_only_where_that_is_allowed() {
+    let sandbox = stand_in::sandbox(1);
+    let file = sandbox.home().join(".config/parhelia/parhelia.toml");
+    let without = fs::read_to_string(&file).unwrap();
+    let id = idle(&sandbox);
+    // The tmux server outlives each dispatcher, and follows the next one's settings.
+    for allowed in [false, true, false] {
+        sandbox.ok(&["daemon", "stop"]);
+        fs::write(&file, format!("{without}[ui]\nclipboard = {allowed}\n")).unwrap();
+        let caller = Caller::new(&sandbox);
+        let expected = if allowed { "on" } else { "off" };
+        wait_until("the setting to arrive", PATIENCE, || {
+            let value = tmux(&sandbox, &["show-options", "-sv", "set-clipboard"]);
+            (value.trim() == expected).then_some(())
+        });
+        for pane in [true, false] {
+            let mut seen = attach(&caller, &id, &query(pane));
+            seen.wait_for("leaves; the task keeps running");
+            // The window of the round before is shown first, so this one's has a mark of its own.
+            let mark = format!("{allowed}-{pane}-{}", seen.shown.len());
+            show(&sandbox, &id, &format!("{COPY} {mark}"));
+            seen.wait_for(&format!("COPIED {mark}"));
+            seen.type_text("after that");
+            seen.wait_for("after that");
+            let shown = seen.shown.escape_ascii().to_string();
+            assert_eq!(seen.shows("52;"), allowed, "{pane}: {shown}");
+            assert_eq!(seen.shows("c2VjcmV0"), allowed, "{pane}: {shown}");
+        }
+    }
 }
