@@ -341,13 +341,25 @@ pub struct Status {
     pub hints: Vec<String>,
 }
 
-/// Spending, in US dollars, as Claude reported it.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+/// Spending, in US dollars, as Claude reported it, and what is set for it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Spend {
     /// Over all tasks the store knows.
     pub total_usd: f64,
     /// By tasks created in the last 24 hours.
     pub last_day_usd: f64,
+    /// The ceiling for everything.
+    #[serde(default)]
+    pub ceiling_usd: f64,
+    /// The ceiling for one day, if there is one.
+    #[serde(default)]
+    pub daily_ceiling_usd: Option<f64>,
+    /// The part of a ceiling from which on to warn, 0 to 1.
+    #[serde(default)]
+    pub warning_threshold: f64,
+    /// Whether these ceilings are kept. If not they only warn; a task's own ceiling is always kept.
+    #[serde(default)]
+    pub ceiling_enforced: bool,
 }
 
 /// A provider.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     api::{
         error::ErrorKind,
-        types::{ProviderStatus, Status},
+        types::{ProviderStatus, Spend, Status},
     },
     cli::{
         context::Context,
@@ -81,14 +81,7 @@ fn render(status: &Status, now: Timestamp, paint: Paint) -> String {
         n => facts
             .raw("needs you", &paint.yellow(&format!("! {n} (parhelia list --status needs-you)"))),
     }
-    facts.raw(
-        "spend",
-        &format!(
-            "{} in the last 24 h, {} in all",
-            dollars(status.spend.last_day_usd),
-            dollars(status.spend.total_usd)
-        ),
-    );
+    facts.raw("spend", &spending(&status.spend, paint));
     for provider in &status.providers {
         facts.raw("provider", &provider_line(provider, paint));
     }
@@ -100,6 +93,23 @@ fn render(status: &Status, now: Timestamp, paint: Paint) -> String {
         facts.add("hint", hint);
     }
     facts.text().to_owned()
+}
+
+/// Returns what was spent of what may be, and whether more would be stopped.
+fn spending(spend: &Spend, paint: Paint) -> String {
+    let of = |spent: f64, ceiling: Option<f64>| {
+        let Some(ceiling) = ceiling else { return dollars(spent) };
+        let text = format!("{} of {}", dollars(spent), dollars(ceiling));
+        match spent {
+            _ if ceiling <= spent => paint.red(&text),
+            _ if ceiling * spend.warning_threshold <= spent => paint.yellow(&text),
+            _ => text,
+        }
+    };
+    let day = of(spend.last_day_usd, spend.daily_ceiling_usd);
+    let total = of(spend.total_usd, Some(spend.ceiling_usd));
+    let kept = if spend.ceiling_enforced { "" } else { "; overall ceilings only warn so far" };
+    format!("{day} in the last 24 h, {total} in all{kept}")
 }
 
 /// States in the order of a task's life; others come after them.
@@ -180,7 +190,7 @@ pub fn uptime(since: Timestamp, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::types::{Disk, Spend, VersionInfo};
+    use crate::api::types::{Disk, VersionInfo};
 
     #[test]
     fn the_status_is_a_fact_a_line() {
@@ -196,7 +206,13 @@ mod tests {
             config_problems: vec!["parhelia.toml:3:1: unknown key".into()],
             tasks: BTreeMap::from([("PENDING".into(), 1), ("RUNNING".into(), 4)]),
             needs_you: 2,
-            spend: Spend { total_usd: 12.5, last_day_usd: 0.31 },
+            spend: Spend {
+                total_usd: 12.5,
+                last_day_usd: 0.31,
+                ceiling_usd: 50.0,
+                warning_threshold: 0.8,
+                ..Spend::default()
+            },
             providers: vec![ProviderStatus {
                 name: "local".into(),
                 reachable: true,
@@ -221,10 +237,31 @@ mod tests {
         state         /state
         tasks         1 pending, 4 running
         needs you     ! 2 (parhelia list --status needs-you)
-        spend         $0.31 in the last 24 h, $12.50 in all
+        spend         $0.31 in the last 24 h, $12.50 of $50.00 in all; overall ceilings only warn so far
         provider      local: reachable, 4 of 4 in use, claude missing, tmux 3.4
         disk          5120 MiB free of 100 GiB
         hint          install claude: npm install -g @anthropic-ai/claude-code
         ");
+    }
+
+    #[test]
+    fn spending_is_told_against_what_is_set() {
+        let spend = Spend {
+            total_usd: 40.0,
+            last_day_usd: 5.0,
+            ceiling_usd: 50.0,
+            daily_ceiling_usd: Some(5.0),
+            warning_threshold: 0.8,
+            ceiling_enforced: true,
+        };
+        let paint = Paint { on: true };
+        assert_eq!(
+            spending(&spend, paint),
+            format!(
+                "{} in the last 24 h, {} in all",
+                paint.red("$5.00 of $5.00"),
+                paint.yellow("$40.00 of $50.00")
+            )
+        );
     }
 }

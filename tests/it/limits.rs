@@ -70,3 +70,24 @@ fn a_ceiling_ends_the_session_and_says_so() {
     let reason = task["reason"].as_str().unwrap();
     assert!(reason.starts_with("reached its ceiling of $0.0000 (spent $"), "{reason}");
 }
+
+#[test]
+fn the_status_says_what_may_be_spent_and_whether_that_is_kept() {
+    let sandbox = stand_in::sandbox(1);
+    let file = sandbox.home().join(".config/parhelia/parhelia.toml");
+    let mut config = std::fs::read_to_string(&file).unwrap();
+    config.push_str("[budget]\ndefault_ceiling_usd = 70\nmax_daily_cost = 7.5\n");
+    std::fs::write(&file, config).unwrap();
+    let id = dispatcher::create(&sandbox, &["leave"]);
+    let cost = until(&sandbox, &id, "COMPLETED")["cost_usd"].clone();
+    let status = sandbox.json(&["status", "--json"]);
+    let expected = serde_json::json!({
+        "total_usd": cost, "last_day_usd": cost, "ceiling_usd": 70.0, "daily_ceiling_usd": 7.5,
+        "warning_threshold": 0.8, "ceiling_enforced": false,
+    });
+    assert_eq!(status["spend"], expected);
+    let told = sandbox.ok(&["status"]);
+    let end = "of $70.00 in all; overall ceilings only warn so far";
+    let line = told.lines().find(|it| it.starts_with("spend ")).unwrap();
+    assert!(line.contains(" of $7.50 in the last 24 h, ") && line.ends_with(end), "{line}");
+}

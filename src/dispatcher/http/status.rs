@@ -6,12 +6,12 @@ use axum::Json;
 
 use crate::{
     api::types::{Disk, ProviderStatus, Spend, Status},
-    config::load::load,
+    config::{load::load, settings::Budget},
     dispatcher::{
         http::{Answer, App, Ctx, hooks, version_info},
         world::spent,
     },
-    domain::{ids::WorkerId, task::Requirements},
+    domain::{ids::WorkerId, task::Requirements, usd::Usd},
     provider::Provider,
     shell::{Command, Shell, run},
 };
@@ -31,6 +31,7 @@ const CHANGED: &str = "the configuration changed since the dispatcher started; p
 #[utoipa::path(get, path = "/v1/status", responses((status = 200, body = Status)))]
 pub async fn status(ctx: Ctx) -> Answer<Status> {
     let now = ctx.clock.now();
+    let limits = limits(&ctx.settings.budget);
     let (tasks, needs_you, spend, in_use) = ctx
         .core
         .read(move |world| {
@@ -47,6 +48,7 @@ pub async fn status(ctx: Ctx) -> Answer<Status> {
             let spend = Spend {
                 last_day_usd: spent(day).dollars(),
                 total_usd: spent(world.newest_first()).dollars(),
+                ..limits
             };
             let mut in_use: BTreeMap<String, u32> = BTreeMap::new();
             for task in world.live().filter(|it| it.state.holds_slot()) {
@@ -92,6 +94,17 @@ pub async fn status(ctx: Ctx) -> Answer<Status> {
         memory_bytes: memory(),
         hints,
     }))
+}
+
+/// Returns the ceilings, with nothing spent. The dispatcher keeps those of single tasks only.
+fn limits(budget: &Budget) -> Spend {
+    Spend {
+        ceiling_usd: budget.default_ceiling_usd.dollars(),
+        daily_ceiling_usd: budget.max_daily_cost.map(Usd::dollars),
+        warning_threshold: budget.warning_threshold.0,
+        ceiling_enforced: false,
+        ..Spend::default()
+    }
 }
 
 /// Asks a provider how it is, and what hinders Claude there.
