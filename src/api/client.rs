@@ -16,7 +16,7 @@ use crate::api::{
     ATTACH_PROTOCOL, REVISION, REVISION_HEADER, VERSION,
     error::{ApiError, ErrorKind},
     types::{
-        Answer, CreateTask, Created, DryRun, EventView, LogLine, Losses, Prompt, Retry, Sent,
+        Answer, CreateTask, Created, Diff, DryRun, EventView, LogLine, Losses, Prompt, Retry, Sent,
         Snapshot, Status, Stop, TaskList, VersionInfo, Why,
     },
     view::TaskView,
@@ -187,6 +187,11 @@ impl Client {
     /// Returns what ending a task's session, or deleting the task, would lose.
     pub async fn losses(&self, id: &str) -> Result<Losses, ApiError> {
         self.get(&task_path(id, "/losses"), &()).await
+    }
+
+    /// Returns what a task's workspace differs by from the commit it was started from.
+    pub async fn diff(&self, id: &str) -> Result<Diff, ApiError> {
+        self.get(&task_path(id, "/diff"), &()).await
     }
 
     /// Returns a task's prompt.

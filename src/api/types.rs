@@ -253,6 +253,37 @@ pub struct Losses {
     pub purge_goes: Vec<String>,
 }
 
+/// What a task's workspace differs by from the commit it was started from, uncommitted and new
+/// files included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Diff {
+    /// The commit compared with: where the task's branch began, or the newest commit of a
+    /// workspace without a branch of the task's.
+    pub base: String,
+    /// The files that differ, at most 2000 of them.
+    pub stat: Vec<DiffFile>,
+    /// How many files differ in all.
+    pub files: u32,
+    /// The differences as `git diff` writes them: at most 256 KiB, and without anything that could
+    /// steer a terminal, so not for `git apply`.
+    pub text: String,
+    /// Whether text or list is not all.
+    pub cut: bool,
+}
+
+/// A file that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct DiffFile {
+    /// Its path from the repository's top.
+    pub path: String,
+    /// Lines added; 0 for what is not text.
+    pub added: u32,
+    /// Lines removed; 0 for what is not text.
+    pub removed: u32,
+    /// Whether it is not text.
+    pub binary: bool,
+}
+
 /// One line of a task's log.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct LogLine {

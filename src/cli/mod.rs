@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod create;
 mod daemon;
+mod diff;
 mod events;
 mod follow;
 mod logs;

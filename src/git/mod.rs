@@ -4,6 +4,7 @@
 //! and a linked work tree; its files, index, HEAD, other branches, stash and configuration stay as
 //! they are. Hooks and file system monitors of the repository are not run.
 
+pub mod diff;
 pub mod look;
 mod prepare;
 

@@ -372,3 +372,69 @@ async fn a_work_tree_tells_what_only_it_has() {
     assert_eq!(look(&world.repo.join("nothing here")).await, Look::Gone);
     assert_eq!(look(world.dir.path()).await, Look::NoRepository);
 }
+
+#[tokio::test]
+async fn a_difference_is_from_where_the_branch_began_and_writes_nothing() {
+    let world = World::committed().await;
+    let plan = world.plan(false).await;
+    world.git.worktree(&plan).await.unwrap();
+    let tree = PathBuf::from(plan.dest.as_str());
+    let repo = world.git.inspect(&plan.dest).await.unwrap().unwrap();
+    let difference = async |branch| world.git.difference(&repo, branch, LIMIT).await.unwrap();
+    let branch = Some(plan.branch.as_str());
+    let clean = difference(branch).await;
+    assert_eq!((clean.count, clean.text.as_str(), clean.cut), (0, "", false));
+    assert_eq!(Some(&clean.base), plan.repo.head.as_ref());
+
+    world
+        .run_in(
+            &tree,
+            "echo three >> a; git commit -qam three; echo four >> a; git rm -q b; \
+             printf '1\\n2\\n' > 'new :(glob) file'; printf '\\0' > bin; echo x > ignored; \
+             git init -q inner; mkdir d; echo d > d/d; git add d; \
+             git hash-object -w /dev/null",
+        )
+        .await;
+    let objects = "find \"$(git rev-parse --git-common-dir)\" -type f ! -name '*.lock' | sort; \
+        git status --porcelain; git ls-files -s";
+    let before = world.run_in(&tree, objects).await;
+    let found = difference(branch).await;
+    assert_eq!(world.run_in(&tree, objects).await, before);
+    let file = |path: &str, lines| diff::FileDifference { path: path.into(), lines };
+    let expected = [
+        file("a", Some((2, 0))),
+        file("b", Some((0, 1))),
+        file("bin", None),
+        file("d/d", Some((1, 0))),
+        file("new :(glob) file", Some((2, 0))),
+    ];
+    assert_eq!((&found.files[..], found.count), (&expected[..], 5));
+    assert_eq!(found.base, clean.base);
+    for part in ["+three\n+four\n", "deleted file", "Binary files", "+++ b/new :(glob) file", "+2"]
+    {
+        assert!(found.text.contains(part), "{part}: {}", found.text);
+    }
+    // Without a branch it is from the newest commit.
+    let uncommitted = difference(None).await;
+    assert_eq!(uncommitted.files[0], file("a", Some((1, 0))));
+    // Of a branch that nobody knows any more, as well.
+    assert_eq!(difference(Some("parhelia/none")).await, uncommitted);
+}
+
+#[tokio::test]
+async fn a_clone_differs_from_where_it_began() {
+    let world = World::committed().await;
+    let plan = world.plan(false).await;
+    world.git.clone_repo(&plan).await.unwrap();
+    let tree = PathBuf::from(plan.dest.as_str());
+    world
+        .run_in(
+            &tree,
+            "git config user.name T; git config user.email t@t; echo three >> a; \
+             git commit -qam three",
+        )
+        .await;
+    let repo = world.git.inspect(&plan.dest).await.unwrap().unwrap();
+    let found = world.git.difference(&repo, Some(&plan.branch), LIMIT).await.unwrap();
+    assert_eq!((Some(found.base), found.count), (plan.repo.head, 1));
+}

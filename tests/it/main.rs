@@ -10,6 +10,7 @@
 mod api;
 mod cli;
 mod crash;
+mod diff;
 mod faults;
 mod hostile;
 mod house_rules;

@@ -33,6 +33,8 @@ pub enum TaskCommand {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
+    /// Show what a task changed, since the commit it was started from
+    Diff(Diff),
     /// Take a task off the queue, or end its session
     Cancel(Stopped),
     /// Run a finished task again
@@ -191,6 +193,21 @@ pub struct Show {
     /// Print its final answer and nothing else
     #[arg(long, group = "part")]
     pub answer: bool,
+}
+
+/// Show what a task changed, since the commit it was started from
+///
+/// Uncommitted and new files are included, those that came along from your directory as well. Very
+/// long differences are cut; to see all of them, run git in the task's workspace.
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// The task: its id or a unique prefix
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub id: String,
+
+    /// Show only how much changed in each file
+    #[arg(long)]
+    pub stat: bool,
 }
 
 /// A task that is to be ended or deleted.

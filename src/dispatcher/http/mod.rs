@@ -2,6 +2,7 @@
 //! part that drives a session, and turns the answer into JSON.
 
 mod attach;
+mod diff;
 mod events;
 mod hooks;
 mod log;
@@ -12,6 +13,7 @@ mod shell;
 mod status;
 mod tasks;
 mod terminal;
+mod workspace;
 
 use std::sync::Arc;
 
@@ -107,6 +109,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(tasks::show).delete(tasks::delete))
         .route("/why", get(tasks::why))
         .route("/losses", get(losses::losses))
+        .route("/diff", get(diff::diff))
         .route("/prompt", get(tasks::prompt).post(sessions::prompt))
         .route("/answer", get(tasks::answer).post(sessions::answer))
         .route("/interrupt", post(sessions::interrupt))

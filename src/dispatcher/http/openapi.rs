@@ -9,7 +9,7 @@ use crate::{
         error::ApiError,
         types::{EventView, LogLine, Snapshot},
     },
-    dispatcher::http::{attach, events, log, losses, sessions, shell, status, tasks},
+    dispatcher::http::{attach, diff, events, log, losses, sessions, shell, status, tasks},
 };
 
 /// The interface of the dispatcher.
@@ -25,6 +25,7 @@ use crate::{
         tasks::show,
         tasks::why,
         losses::losses,
+        diff::diff,
         tasks::prompt,
         tasks::answer,
         tasks::stop,

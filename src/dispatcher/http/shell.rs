@@ -1,7 +1,5 @@
 //! A login shell in a task's workspace, for looking around without disturbing Claude.
 
-use std::time::Duration;
-
 use axum::{
     extract::{Path, Query, Request},
     response::Response,
@@ -13,15 +11,12 @@ use crate::{
         http::{
             Ctx, Problem, tasks,
             terminal::{self, AttachParams, Over},
+            workspace::{self, Workspace},
         },
         session::host_error,
     },
-    domain::{ids::HostPath, task::Task},
-    shell::{Command, Shell, run},
+    shell::Command,
 };
-
-/// How long a host may take to say whether a directory is there.
-const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// Becomes the person's own shell: the environment's, else the user database's, else `sh`.
 const LOGIN: &str = "shell=${SHELL:-}; \
@@ -45,16 +40,9 @@ pub async fn shell(
     }
     let task = tasks::find(&ctx, id).await?;
     let upgrade = terminal::upgrade(&mut request)?;
-    let Some((place, workspace)) =
-        task.place.as_ref().and_then(|it| it.workspace.as_ref().map(|dir| (it, dir)))
-    else {
-        return Err(no_workspace(&task).into());
-    };
-    let worker = ctx.hosts.worker(place, &task.spec.requirements).await?;
-    look(&*worker.shell, &task, workspace).await?;
-    let mut command = Command::new(["sh", "-c", LOGIN])
-        .cwd(workspace.clone())
-        .env("TERM", &params.term(&*worker.shell).await);
+    let Workspace { worker, dir } = workspace::open(&ctx, &task).await?;
+    let mut command =
+        Command::new(["sh", "-c", LOGIN]).cwd(dir).env("TERM", &params.term(&*worker.shell).await);
     if params.pane {
         command = command.env("COLORTERM", "truecolor");
     }
@@ -66,24 +54,4 @@ pub async fn shell(
 
 async fn farewell(over: Over) -> String {
     over.code.map_or_else(|| "exited".to_owned(), |it| format!("exited {it}"))
-}
-
-/// Refuses a workspace that is not there any more.
-async fn look(shell: &dyn Shell, task: &Task, workspace: &HostPath) -> Result<(), ApiError> {
-    let test = Command::new(["test", "-d", workspace.as_str()]);
-    if run(shell, &test, LOOK_LIMIT).await.map_err(|it| host_error(&it))?.code == 0 {
-        return Ok(());
-    }
-    let message = format!("the workspace of {} is gone: {workspace}", task.id);
-    Err(ApiError::new(ErrorKind::Conflict, message)
-        .hint("it was removed on its host; nothing of it is left to look at"))
-}
-
-fn no_workspace(task: &Task) -> ApiError {
-    let message = format!("{} has no workspace: it is {}", task.id, task.state.name());
-    let error = ApiError::new(ErrorKind::Conflict, message);
-    if task.state.is_final() {
-        return error.hint("it ended before one was made");
-    }
-    error.hint("one is made when the task is dispatched")
 }
