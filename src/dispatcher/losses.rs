@@ -214,3 +214,67 @@ fn commits(number: u32) -> String {
 fn count(number: u32, one: &str, more: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { more })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::types::CreateTask,
+        config::settings::Settings,
+        dispatcher::create,
+        domain::{
+            ids::{HostPath, WorkerId},
+            task::Place,
+        },
+        stdx::time::Timestamp,
+    };
+
+    fn placed(isolation: Isolation) -> Task {
+        let request = CreateTask {
+            prompt: "p".into(),
+            workspace: "/w".into(),
+            isolation: Some(isolation),
+            ..CreateTask::default()
+        };
+        let mut task = create::task(&request, &Settings::default(), Timestamp(0)).unwrap();
+        let path = |it: &str| HostPath::new(it).unwrap();
+        task.place = Some(Place {
+            worker: WorkerId::random(),
+            provider: "local".into(),
+            run_dir: Some(path("/r")),
+            workspace: Some(path("/r/workspace")),
+            branch: Some("parhelia/x".into()),
+        });
+        task
+    }
+
+    #[test]
+    fn a_host_that_does_not_answer_leaves_what_is_known_without_it() {
+        let task = placed(Isolation::Worktree);
+        let losses = of(&task, &Seen::Unknown("far\x1b away does not answer".into()));
+        assert_eq!(losses.unseen.as_deref(), Some("far\u{fffd} away does not answer"));
+        assert_eq!(losses.stays, ["the workspace /r/workspace", "the branch parhelia/x"]);
+        assert_eq!(losses.purge_stays, ["the commits of parhelia/x, in /w", "its events"]);
+        assert_eq!(
+            losses.purge_goes[1..],
+            ["the directory /r", "the workspace in it, with what git ignores there"]
+        );
+    }
+
+    #[test]
+    fn a_clone_keeps_its_head_and_loses_its_other_branches() {
+        let work = Work {
+            on_branch: false,
+            dirty_files: 2,
+            unpushed: Some(1),
+            stray: 1,
+            elsewhere: 3,
+            ..Work::default()
+        };
+        let losses = of(&placed(Isolation::Clone), &Seen::Found(Look::Work(work)));
+        assert_eq!(losses.stays[1], "the branch parhelia/x, with 1 commit on no remote");
+        assert_eq!(losses.purge_stays[0], "2 uncommitted files, committed to the branch first");
+        let last = losses.purge_goes.last().unwrap();
+        assert_eq!(last, "3 commits on other branches and stashes");
+    }
+}

@@ -76,6 +76,16 @@ impl Position {
         fits.then_some(file | self.offset << Position::ENTRY_BITS | entry)
     }
 
+    /// Returns how much to read of a file from `from` on to come here: no more than a chunk, and
+    /// where the position is inside a line, that line as well.
+    fn room(self, file: usize, from: u64) -> usize {
+        if file != self.file || self.entry != 0 {
+            return CHUNK;
+        }
+        let left = usize::try_from(self.offset.saturating_sub(from)).unwrap_or(CHUNK);
+        left.min(CHUNK)
+    }
+
     fn decode(number: u64) -> Position {
         let bits = |from: u32, count: u32| (number >> from) & ((1 << count) - 1);
         let offset = bits(Position::ENTRY_BITS, Position::OFFSET_BITS);
@@ -258,7 +268,8 @@ impl Reader {
             self.files[file].1 = Lines::new(from);
             loop {
                 let from = self.files[file].1.next();
-                let read = self.worker.shell.get(&self.files[file].0, from, CHUNK).await;
+                let max = self.until.map_or(CHUNK, |it| it.room(file, from));
+                let read = self.worker.shell.get(&self.files[file].0, from, max).await;
                 let Ok(bytes) = read else { return false };
                 let bytes = bytes.unwrap_or_default();
                 for (position, line) in self.take(file, from, &bytes) {
@@ -269,6 +280,7 @@ impl Reader {
                         return false;
                     }
                 }
+                // At the end of the file, or where to end.
                 if bytes.len() < CHUNK {
                     break;
                 }
