@@ -10,6 +10,7 @@ mod context;
 mod create;
 mod daemon;
 mod diff;
+mod demo;
 mod events;
 mod follow;
 mod logs;
@@ -37,7 +38,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::{
     api::error::{ApiError, ErrorKind},
     cli::{
-        args::{Cli, Command, DaemonCommand},
+        args::{Cli, Command, DaemonCommand, Demo},
         context::Context,
         out::{Done, Failure, Out},
         setup::{Setup, View},
@@ -74,6 +75,9 @@ fn execute(cli: &Cli, out: Out) -> Done {
         }
         Some(Command::Completions { shell }) => return man::completions(&out, *shell),
         Some(Command::Man) => return man::man(&out),
+        // Both before the person's configuration is read: it has no part in a demo.
+        Some(Command::Demo(Demo { end: Some(dir), .. })) => return demo::end(&out, dir),
+        Some(Command::Demo(args @ Demo { inside: None, .. })) => return demo::begin(&out, args),
         Some(Command::Daemon { command: DaemonCommand::Run(_) }) => {
             (View::Dispatcher, Builder::new_multi_thread().enable_all().build())
         }
@@ -106,6 +110,7 @@ async fn dispatch(context: &Context, command: &Command) -> Done {
         Command::Status => status::status(context).await,
         Command::Config => config::config(context),
         Command::Daemon { command } => daemon::run(context, command).await,
+        Command::Demo(args) => demo::run(context, args).await,
         Command::Completions { shell } => man::completions(&context.out, *shell),
         Command::Man => man::man(&context.out),
     }

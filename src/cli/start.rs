@@ -297,7 +297,7 @@ async fn spawn(setup: &Setup) -> Result<Said, ApiError> {
 }
 
 /// Returns this program's file, also when a newer version was put in its place meanwhile.
-fn this_program() -> Result<PathBuf, ApiError> {
+pub fn this_program() -> Result<PathBuf, ApiError> {
     match std::env::current_exe() {
         Ok(it) if it.exists() => Ok(it),
         _ if Path::new("/proc/self/exe").exists() => Ok("/proc/self/exe".into()),

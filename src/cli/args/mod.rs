@@ -3,7 +3,7 @@
 pub mod session;
 pub mod task;
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
@@ -92,6 +92,8 @@ pub enum Command {
         #[command(subcommand)]
         command: DaemonCommand,
     },
+    /// Show Parhelia at work, without Claude, a key or a network
+    Demo(Demo),
     /// Print the completion script of a shell
     #[command(after_help = "Example: parhelia completions bash > \
         ~/.local/share/bash-completion/completions/parhelia")]
@@ -102,6 +104,34 @@ pub enum Command {
     /// Print the man page
     #[command(after_help = "Example: parhelia man | man -l -")]
     Man,
+}
+
+/// Show Parhelia at work, without Claude, a key or a network
+///
+/// A throwaway directory, the real dispatcher, real tmux sessions, and a script in the place of
+/// Claude: tasks in every state, permissions to answer, costs that grow. Nothing of yours is read
+/// or written, and everything is gone when the dashboard is closed.
+#[derive(Args, Clone, Debug)]
+pub struct Demo {
+    /// Install tmux and git first, where they are missing, by the system's package manager
+    #[arg(long)]
+    pub install: bool,
+
+    /// Let the demo's sessions go on when the dashboard is closed
+    #[arg(long)]
+    pub keep: bool,
+
+    /// End a demo that was kept, and remove its directory
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["install", "keep"])]
+    pub end: Option<PathBuf>,
+
+    /// Print the environment of the demo in place of a dashboard, until told to end
+    #[arg(long, hide = true)]
+    pub headless: bool,
+
+    /// The directory of the demo this process is: set by the process itself
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub inside: Option<PathBuf>,
 }
 
 /// Shells with a completion script.
