@@ -136,39 +136,43 @@ gap() {
 }
 
 erase() {
+    [ "$below" -eq 0 ] || printf '%s[%dB' "$esc" "$below"
     [ "$drawn" -le 1 ] || printf '%s[%dA' "$esc" $((drawn - 1))
     [ "$drawn" -eq 0 ] || printf '\r%s[J' "$esc"
-    drawn=0
+    drawn=0 below=0
 }
 
-# Draws the box, or the dialog in its place, and remembers how many lines that took.
+# Draws the box, or the dialog in its place, and remembers how many lines that took and how many
+# of them are below the cursor.
 draw() {
+    hint='/help says what it knows · /exit'
+    [ -z "$busy" ] || hint='working · esc to interrupt'
+    [ "$cols" -ge 50 ] || hint=
     if [ -n "$dialog" ]; then
-        picture=$rule$lf$dialog
+        picture="$rule$lf$dialog$lf  $label DEMO $plain"
+        park="$esc[?25l" below=0
     else
         shown=$draft
-        if [ -n "$pasted" ]; then
-            shown="[Pasted text #1 +$pasted lines]"
-        fi
+        [ -z "$pasted" ] || shown="[Pasted text #1 +$pasted lines]"
         box=$(wrap "$shown" $((cols - 4)) | sed -e '1s/^/❯ /' -e '1!s/^/  /')
         picture="$rule$lf$box$lf$rule$lf  $(printf '%s' "$bottom" | cut -c1-$((cols - 4)))"
+        picture="$picture$lf  $label DEMO $plain $dim$hint$plain"
+        column=2 below=3
+        if [ -n "$shown" ]; then
+            column=$(printf '%s' "${box##*"$lf"}" | wc -m)
+        fi
+        park=$(printf '%s[%dA\r%s[%dC%s[?25h' "$esc" "$below" "$esc" "$column" "$esc")
     fi
-    if [ -n "$busy" ]; then
-        hint="working · esc to interrupt"
-    else
-        hint="/help says what it knows · /exit"
-    fi
-    picture="$picture$lf  $label DEMO $plain $dim$hint$plain"
     drawn=$(printf '%s\n' "$picture" | wc -l)
     drawn=$((drawn))
-    printf '%s' "$picture"
+    printf '%s%s' "$picture" "$park"
 }
 
 redraw() {
     resized=
     size
     printf '%s[H%s[2J' "$esc" "$esc"
-    drawn=0
+    drawn=0 below=0
     tail -n "$rows" "$own/log"
     draw
 }
@@ -432,13 +436,13 @@ leave() {
     done
     stty "$modes" <&3 2>/dev/null
     erase
-    printf '%s[?2004l\nThe demo agent has left.\n' "$esc"
+    printf '%s[?2004l%s[?25hThe demo agent has left.\n' "$esc" "$esc"
     rm -rf "$own"
     exit "$1"
 }
 
 busy='' dialog='' draft='' pasted='' queue='' unread='' torn='' reader='' asking='' resized='' timing='' edited=''
-bottom='' drawn=0 turns=0 messages=0 ticks=0 context=4 added=0 removed=0 turn='' failure='' last=''
+bottom='' drawn=0 below=0 turns=0 messages=0 ticks=0 context=4 added=0 removed=0 turn='' failure='' last=''
 spent=$(cat "$base/own/total.$conversation" 2>/dev/null || echo 0)
 exec 3<&0
 modes=$(stty -g <&3 2>/dev/null)
