@@ -15,6 +15,7 @@ pub mod first_run;
 pub mod hooks;
 pub mod launch;
 pub mod lines;
+pub mod login;
 pub mod prompt;
 pub mod registry;
 pub mod screen;

@@ -5,6 +5,7 @@
 //! are what `--json` prints, so a field once shipped keeps its name. The routes are described in
 //! `assets/openapi.json`, which a test compares with what the code says.
 
+pub mod checks;
 pub mod client;
 pub mod error;
 pub mod frames;

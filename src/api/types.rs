@@ -409,8 +409,30 @@ pub struct ProviderStatus {
     /// Versions of `tmux`, `git` and `claude` there; nothing for a missing one.
     #[schema(value_type = BTreeMap<String, String>)]
     pub versions: BTreeMap<String, Option<String>>,
+    /// Whether Claude has a way to log in there, by what was found without starting it; nothing
+    /// if not known.
+    #[serde(default)]
+    pub login: Option<bool>,
+    /// Which way that is, in a few words.
+    #[serde(default)]
+    pub login_by: Option<String>,
+    /// What is left of Claude's first questions there; nothing if not known.
+    #[serde(default)]
+    pub first_run: Option<FirstRun>,
     /// What a plain worker costs per hour, in US dollars.
     pub price_per_hour_usd: f64,
+}
+
+/// What is left of the questions that Claude asks on a machine where it is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirstRun {
+    /// A person has answered them.
+    Done,
+    /// Parhelia answers them with the first task.
+    Answered,
+    /// The file with the answers cannot be read, so Claude will ask.
+    Unreadable,
 }
 
 /// Room on a disk, in bytes.

@@ -11,6 +11,7 @@ mod create;
 mod daemon;
 mod diff;
 mod demo;
+mod doctor;
 mod events;
 mod follow;
 mod logs;
@@ -108,6 +109,7 @@ async fn dispatch(context: &Context, command: &Command) -> Done {
         Command::Logs(args) => logs::logs(context, args).await,
         Command::Events { command } => events::run(context, command).await,
         Command::Status => status::status(context).await,
+        Command::Doctor => doctor::doctor(context).await,
         Command::Config => config::config(context),
         Command::Daemon { command } => daemon::run(context, command).await,
         Command::Demo(args) => demo::run(context, args).await,

@@ -84,6 +84,8 @@ pub enum Command {
     },
     /// Show how all is: configuration, dispatcher, tasks, spending, hosts, disk
     Status,
+    /// Say whether everything is there that a task needs, and what to do if not
+    Doctor,
     /// Show the effective configuration, where each value comes from, and what is wrong with it
     Config,
     /// Look after the dispatcher, which owns tasks and money

@@ -8,6 +8,7 @@ mod hooks;
 mod log;
 mod losses;
 pub mod openapi;
+mod readiness;
 mod sessions;
 mod shell;
 mod status;

@@ -8,7 +8,7 @@ use crate::{
     api::types::{Disk, ProviderStatus, Spend, Status},
     config::{load::load, settings::Budget},
     dispatcher::{
-        http::{Answer, App, Ctx, hooks, version_info},
+        http::{Answer, App, Ctx, hooks, readiness::readiness, version_info},
         world::spent,
     },
     domain::{ids::WorkerId, task::Requirements, usd::Usd},
@@ -22,6 +22,11 @@ const PROBE_LIMIT: Duration = Duration::from_secs(5);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Less free disk than this is worth a hint: 1 GiB.
 const DISK_LOW: u64 = 1024 * 1024 * 1024;
+
+/// Asks Claude for its version where a launch would find it.
+const AS_LAUNCHED: &str = "PATH=$PATH:$HOME/.local/bin:/usr/local/bin\n\
+    command -v \"$1\" >/dev/null || exit 127\n\
+    exec \"$1\" --version </dev/null";
 
 /// Said where the configuration is no longer what the dispatcher was started with.
 const CHANGED: &str = "the configuration changed since the dispatcher started; parhelia daemon \
@@ -121,6 +126,9 @@ async fn probe(
         slots: provider.capabilities().slots,
         in_use,
         versions: BTreeMap::new(),
+        login: None,
+        login_by: None,
+        first_run: None,
         price_per_hour_usd: provider.price(&plain).dollars(),
     };
     // No worker is made for a question: a provider that has to make one is asked in its own way.
@@ -132,13 +140,13 @@ async fn probe(
         }
     };
     let claude = app.settings.agent.command.program.clone();
-    let asks: [(&str, [&str; 2]); 3] = [
-        ("tmux", ["tmux", "-V"]),
-        ("git", ["git", "--version"]),
-        ("claude", [&claude, "--version"]),
+    let asks: [(&str, &[&str]); 3] = [
+        ("tmux", &["tmux", "-V"]),
+        ("git", &["git", "--version"]),
+        ("claude", &["sh", "-c", AS_LAUNCHED, "sh", &claude]),
     ];
     for (name, argv) in asks {
-        match version(&*worker.shell, &argv).await {
+        match version(&*worker.shell, argv).await {
             Ok(version) => {
                 status.reachable = true;
                 status.versions.insert(name.to_owned(), version);
@@ -146,11 +154,13 @@ async fn probe(
             Err(detail) => status.detail = Some(detail),
         }
     }
-    let findings = match status.reachable {
-        true => hooks::findings(&worker, PROBE_LIMIT).await,
-        false => Vec::new(),
-    };
-    (status, findings)
+    if !status.reachable {
+        return (status, Vec::new());
+    }
+    let ready = readiness(&worker, PROBE_LIMIT).await;
+    (status.login, status.login_by) = (ready.login, ready.login_by);
+    status.first_run = ready.first_run;
+    (status, hooks::findings(&worker, PROBE_LIMIT).await)
 }
 
 /// Returns what a program says its version is; nothing if it is missing.
