@@ -11,6 +11,7 @@ mod api;
 mod cli;
 mod crash;
 mod diff;
+mod demo;
 mod faults;
 mod hostile;
 mod house_rules;

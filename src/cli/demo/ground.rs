@@ -160,6 +160,12 @@ impl Ground {
         write(&agent, AGENT, 0o700)?;
         write(&self.dir.join("scenes.sh"), SCENES, 0o600)?;
         write(&self.dir.join("project.sh"), PROJECT, 0o600)?;
+        // The stand-in needs no login, and has no first questions.
+        let claude = self.dir.join("home/.claude");
+        DirBuilder::new().mode(0o700).create(&claude)?;
+        write(&claude.join("settings.json"), r#"{"apiKeyHelper": "true"}"#, 0o600)?;
+        let state = self.dir.join("home/.claude.json");
+        write(&state, r#"{"hasCompletedOnboarding": true}"#, 0o600)?;
         write(&self.dir.join("parhelia.toml"), &config(&agent), 0o600)?;
         // Where scripts cannot be run, this one says so.
         self.run(agent.as_os_str(), [OsStr::new("--version")])?;

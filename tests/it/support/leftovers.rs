@@ -9,14 +9,18 @@ use crate::support::wait::{PATIENCE, wait};
 /// Kills every process that has a path under `dir`, a directory of one test's own, in its
 /// environment: a dispatcher, tmux server or Claude that outlived its test is among them.
 pub fn kill_those_of(dir: &Path) {
-    let mark = format!("{}/", dir.display()).into_bytes();
     let _ = wait(PATIENCE, || {
-        let left = marked(&mark);
+        let left = those_of(dir);
         for pid in &left {
             let _ = kill_process(*pid, Signal::KILL);
         }
         left.is_empty().then_some(())
     });
+}
+
+/// Returns the processes that have a path under `dir` in their environment.
+pub fn those_of(dir: &Path) -> Vec<Pid> {
+    marked(format!("{}/", dir.display()).as_bytes())
 }
 
 /// Kills one process, if it still runs.
