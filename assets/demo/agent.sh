@@ -326,7 +326,7 @@ result() {
     write user ",\"message\":{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"$tool_id\",\"is_error\":$result_error,\"content\":\"$(json "$tool_result")\"}]}"
     hook $event ",\"tool_name\":\"$tool_name\",\"tool_input\":$tool_input,\"tool_use_id\":\"$tool_id\"" >/dev/null
     say " $dim⎿$plain" "$tool_result" "$dim"
-    status $((messages * 613 % 4000 + 6000))
+    status $((messages * 613 % 4000 + 10000))
 }
 
 # Asks: tool $1, input $2 (JSON), the dialog's text $3, what is waited for $4. Sets $verdict to

@@ -3,7 +3,13 @@
 
 # What a conversation had cost when it is seen first, in micro-dollars.
 begin() {
-    if [ "$spent" -eq 0 ]; then
+    launched=$base/own/launched.$PARHELIA_TASK
+    again=
+    [ ! -e "$launched" ] || again=yes
+    : >"$launched"
+    if [ -n "$again" ]; then
+        status $((spent == 0 ? 4000 : 0))
+    elif [ "$spent" -eq 0 ]; then
         case $name in
         fix-auth-race) before=4310000 context=71 ;;
         docs-rewrite) before=880000 context=22 ;;
@@ -25,7 +31,8 @@ begin() {
 
 # Plays a turn for the prompt $1. Fails if it was interrupted.
 scene() {
-    if [ "$turns" -eq 1 ] && [ "$source" = startup ]; then
+    # A task that is run again does better.
+    if [ "$turns" -eq 1 ] && [ -z "$again" ]; then
         case $name in
         fix-auth-race) play_permission && return ;;
         docs-rewrite) play_question && return ;;
@@ -47,11 +54,11 @@ scene() {
 
 by_words() {
     case $(printf '%s' "$1" | tr '[:upper:]' '[:lower:]') in
-    *permission* | *delete* | *'clean up'* | *'rm '*) play_permission ;;
+    *permission* | *'clean up'* | 'rm '* | *' rm '*) play_permission ;;
     *question* | *choose* | *'ask me'*) play_question ;;
-    *plan*) play_plan ;;
-    *'api error'* | *fail*) play_failure ;;
-    *keep*working* | *long*) play_port ;;
+    plan* | *' plan'*) play_plan ;;
+    *'api error'*) play_failure ;;
+    *'keep working'* | *'long time'*) play_port ;;
     *\?*) play_reply "$1" ;;
     *) play_errand "$1" ;;
     esac
@@ -61,7 +68,7 @@ by_words() {
 command_line() {
     case $1 in
     /help)
-        say "$blue●$plain" 'I follow a script. A prompt with one of these words has me play it: permission, question, plan, fail, long. Anything else is a short errand; a question gets an answer. Esc interrupts, /exit leaves.' ''
+        say "$blue●$plain" 'I follow a script. A prompt with one of these words has me play it: permission, question, plan, api error, keep working. Anything else is a short errand; a question gets an answer. Esc interrupts, /exit leaves.' ''
         ;;
     *) say "$blue●$plain" "I know /help and /exit, not $1." '' ;;
     esac
@@ -100,12 +107,12 @@ permission_dialog() {
 }
 
 play_permission() {
-    read_file src/auth/session.rs 2 || return 1
+    read_file src/auth/session.rs 1 || return 1
     text 'The race is between refresh() and revoke(): both read the generation before either takes the lock.'
-    tool Edit "$(path src/auth/session.rs)" src/auth/session.rs 2 'Updated: the generation is read under the lock' \
+    tool Edit "$(path src/auth/session.rs)" src/auth/session.rs 1 'Updated: the generation is read under the lock' \
         replace_in src/auth/session.rs 's/^    let generation = self.generation();$/    let guard = self.lock();\
     let generation = guard.generation();/' || return 1
-    tool Bash "$(shell_input 'cargo test -p auth' 'Run the suite')" 'cargo test -p auth' 3 \
+    tool Bash "$(shell_input 'cargo test -p auth' 'Run the suite')" 'cargo test -p auth' 1 \
         'test result: ok. 118 passed; 0 failed; finished in 2.31s' build_output || return 1
     dialog_text=$(permission_dialog 'rm -rf build/' 'Clean up what the tests left')
     options=3 refusal=3

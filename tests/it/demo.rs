@@ -220,6 +220,10 @@ fn a_crashed_demo_is_cleared_away_and_a_kept_one_is_not() {
     let mut third = Demo::start(&sandbox, &[]);
     assert!(third.dir().exists() && kept.dir().exists());
     assert!(!kept.tasks().is_empty());
+    let own = run(sandbox.command(kept.dir().join("parhelia")));
+    assert_eq!(own.code, Some(0), "{own:?}");
+    let ran = sandbox.run(&["demo", "--end", third.dir().to_str().unwrap()]);
+    assert!(ran.code == Some(2) && third.dir().exists(), "{ran:?}");
     third.signal(Signal::HUP);
     nothing_left(&third.dir());
 

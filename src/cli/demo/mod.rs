@@ -6,8 +6,10 @@
 //! what belongs to the person. The second fills it with tasks, opens the dashboard, and takes
 //! everything away at its end.
 
+mod env;
 mod ground;
 mod install;
+mod process;
 mod tasks;
 
 use std::{path::Path, time::Duration};
@@ -20,10 +22,7 @@ use tokio::{
 use crate::cli::{
     args::Demo,
     context::Context,
-    demo::{
-        ground::{Ground, Places},
-        install::Consent,
-    },
+    demo::{env::Places, ground::Ground, install::Consent},
     out::{Done, Failure, Out},
     start,
     sync::INTERRUPTED,
@@ -61,7 +60,7 @@ pub async fn run(context: &Context, args: &Demo) -> Done {
     };
     if args.keep && played.is_ok() {
         ground.keep()?;
-        tell(context, &Places::of(&context.setup), "The demo goes on. To look at it:")?;
+        tell(context, "The demo goes on. To look at it:")?;
         context.out.note(&format!("To end it: parhelia demo --end {}", dir.display()));
     }
     played
@@ -69,7 +68,7 @@ pub async fn run(context: &Context, args: &Demo) -> Done {
 
 /// Ends a demo that was kept.
 pub fn end(out: &Out, dir: &Path) -> Done {
-    drop(Ground::inside(dir)?);
+    drop(Ground::left(dir)?);
     out.line(&format!("The demo in {} has ended", dir.display()))?;
     Ok(0)
 }
@@ -86,12 +85,7 @@ async fn play(context: &Context, args: &Demo) -> Done {
 
 /// Opens the dashboard, and returns when it was closed.
 async fn open(context: &Context) -> Done {
-    tell(
-        context,
-        &Places::of(&context.setup),
-        "The demo runs. To look at it from another terminal:",
-    )?;
-    context.out.note("Ctrl-C ends it and takes everything away.");
+    tell(context, "The demo runs until Ctrl-C. To look at it from another terminal:")?;
     let mut signals = Signals::new()?;
     Ok(signals.next().await)
 }
@@ -108,9 +102,11 @@ async fn headless(context: &Context) -> Done {
     Ok(0)
 }
 
-fn tell(context: &Context, places: &Places, head: &str) -> Result<(), Failure> {
+/// Says how the demo is looked at.
+fn tell(context: &Context, head: &str) -> Result<(), Failure> {
+    let launcher = context.setup.dirs.state.with_file_name("parhelia");
     context.out.note(head);
-    context.out.line(&format!("  env {} parhelia list", places.assignments().join(" ")))
+    context.out.line(&format!("  {} list", launcher.display()))
 }
 
 /// The signals that end a demo.
