@@ -148,28 +148,27 @@ fn every_state_is_there_and_answers_arrive() {
         assert!(ran.code == Some(0) && ran.stdout.starts_with("submitted"), "{ran:?}");
     };
     demo.wait_task("fix-auth-race", "asks", |it| it["activity"] == "needs-permission");
-    let build = |demo: &Demo<'_>| {
-        Path::new(demo.task("fix-auth-race")["workspace"].as_str().unwrap()).join("build")
-    };
-    assert!(build(&demo).exists());
+    let workspace = demo.task("fix-auth-race")["workspace"].as_str().unwrap().to_owned();
+    let build = Path::new(&workspace).join("build");
+    assert!(build.exists());
+    let said = "and now\na \"second\" prompt, \u{fc} too";
+    let denied = ["session", "answer", &demo.id("sql-indexes"), "no", "-m", "name them first"];
     is_ok(demo.run(&["session", "answer", &demo.id("fix-auth-race"), "yes"]));
-    demo.wait_task("fix-auth-race", "goes on to its end", |it| it["state"] == "COMPLETED");
-    assert!(!build(&demo).exists(), "what was allowed was done");
     is_ok(demo.run(&["session", "answer", &demo.id("docs-rewrite"), "Keep it"]));
+    is_ok(demo.run(&["session", "prompt", &demo.id("review-pr-812"), said]));
+    is_ok(demo.run(&["session", "interrupt", &demo.id("port-to-axum")]));
+    is_ok(demo.run(&denied));
+
+    demo.wait_task("port-to-axum", "is interrupted", |it| it["activity"] == "idle");
+    demo.wait_task("sql-indexes", "asks again", |it| it["activity"] == "needs-permission");
     demo.wait_task("docs-rewrite", "goes on to its end", |it| {
         it["state"] == "COMPLETED" && it["lines_added"] == 1 && it["lines_removed"] == 0
     });
-    let denied = ["session", "answer", &demo.id("sql-indexes"), "no", "-m", "name them first"];
-    is_ok(demo.run(&denied));
-    demo.wait_task("sql-indexes", "asks again", |it| it["activity"] == "needs-permission");
-
-    let said = "and now\na \"second\" prompt, \u{fc} too";
-    is_ok(demo.run(&["session", "prompt", &demo.id("review-pr-812"), said]));
+    demo.wait_task("fix-auth-race", "goes on to its end", |it| it["state"] == "COMPLETED");
+    assert!(!build.exists(), "what was allowed was done");
     demo.wait_task("review-pr-812", "does it", |it| {
         it["activity"] == "idle" && it["lines_added"] == 2
     });
-    is_ok(demo.run(&["session", "interrupt", &demo.id("port-to-axum")]));
-    demo.wait_task("port-to-axum", "is interrupted", |it| it["activity"] == "idle");
     // Places became free.
     demo.wait_task("fuzz-lexer", "starts", |it| it["activity"] == "working");
     assert!(spent < cost(&demo), "costs grow");
