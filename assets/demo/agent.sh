@@ -43,9 +43,14 @@ dim="$esc[2m" bold="$esc[1m" plain="$esc[0m" label="$esc[1;30;43m" blue="$esc[36
 
 # ---- what Parhelia is told ------------------------------------------------------------------
 
+# Prints $1 as lines, without what could steer a terminal.
+harmless() {
+    printf '%s\n' "$1" | tr -d '\000-\010\013-\037\177'
+}
+
 # Prints $1 as the inside of a JSON string.
 json() {
-    printf '%s\n' "$1" | tr -d '\000-\010\013-\037\177' |
+    harmless "$1" |
         sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e "s/$tab/\\\\t/g" -e '$!s/$/\\n/' | tr -d '\n'
 }
 
@@ -119,20 +124,41 @@ wrap() {
 /g"
 }
 
-# Puts text above the box: mark $1, text $2, style $3.
+# Puts text above the box: mark $1, text $2, style $3. It is kept as it is, since another width
+# breaks it into other lines.
 say() {
-    say_text=$(printf '%s\n' "$2" | fold -s -w $((cols - 4)) | sed -e "s/^/$3/" -e "s/\$/$plain/" -e '1!s/^/  /')
-    printf '%s %s\n' "$1" "$say_text" >>"$own/log"
+    entry=$(harmless "$2" | tr "$tab" ' ' | sed -e "1s/^/$1$tab$3$tab/" -e "1!s/^/ $tab$3$tab/")
+    printf '%s\n' "$entry" >>"$own/log"
     erase
-    printf '%s %s\n' "$1" "$say_text" | sed "s/\$/$esc[K/"
+    printf '%s\n' "$entry" | lay_out
     draw
 }
 
 gap() {
-    printf '\n' >>"$own/log"
-    erase
-    printf '\n'
-    draw
+    say '' '' ''
+}
+
+# Breaks kept text into lines that fit.
+lay_out() {
+    awk -F "$tab" -v all=$((cols - 4)) -v plain="$plain$esc[K" '{
+        width = $1 ~ /DEMO/ ? all - 6 : all
+        start = $1 " " $2
+        text = substr($0, length($1) + length($2) + 3)
+        while (length(text) > width) {
+            for (at = width + 1; at > width / 2 && substr(text, at, 1) != " "; at--) {
+            }
+            if (at <= width / 2) {
+                print start substr(text, 1, width) plain
+                text = substr(text, width + 1)
+            } else {
+                print start substr(text, 1, at - 1) plain
+                text = substr(text, at + 1)
+            }
+            start = "  " $2
+            width = all
+        }
+        print start text plain
+    }'
 }
 
 erase() {
@@ -149,7 +175,8 @@ draw() {
     [ -z "$busy" ] || hint='working · esc to interrupt'
     [ "$cols" -ge 50 ] || hint=
     if [ -n "$dialog" ]; then
-        picture="$rule$lf$dialog$lf  $label DEMO $plain"
+        picture=$(printf '%s\n' "$dialog" | fold -s -w $((cols - 1)))
+        picture="$rule$lf$picture$lf  $label DEMO $plain"
         park="$esc[?25l" below=0
     else
         shown=$draft
@@ -159,7 +186,10 @@ draw() {
         picture="$picture$lf  $label DEMO $plain $dim$hint$plain"
         column=2 below=3
         if [ -n "$shown" ]; then
-            column=$(printf '%s' "${box##*"$lf"}" | wc -m)
+            end=${box##*"$lf"}
+            end=${end#❯ }
+            column=$(printf '%s' "${end#  }" | wc -m)
+            column=$((column + 2))
         fi
         park=$(printf '%s[%dA\r%s[%dC%s[?25h' "$esc" "$below" "$esc" "$column" "$esc")
     fi
@@ -173,7 +203,7 @@ redraw() {
     size
     printf '%s[H%s[2J' "$esc" "$esc"
     drawn=0 below=0
-    tail -n "$rows" "$own/log"
+    tail -n "$rows" "$own/log" | lay_out
     draw
 }
 
@@ -226,7 +256,7 @@ take() {
             paste=${key#"$esc[200~"}
             key=${paste#*"$esc[201~"}
             paste=${paste%%"$esc[201~"*}
-            draft=$draft$(printf '%s' "$paste" | tr '\r' '\n')
+            draft=$draft$(harmless "$(printf '%s' "$paste" | tr '\r' '\n')")
             lines=$(printf '%s' "$draft" | wc -l)
             pasted=
             [ "$lines" -lt 6 ] || pasted=$((lines))
@@ -456,8 +486,8 @@ printf '%s[?2004h' "$esc"
 size
 registry idle
 hook SessionStart ",\"source\":\"$source\"" >/dev/null
-say "$label DEMO $plain" "a scripted agent stands in for Claude Code; nothing leaves this machine" ''
-say '      ' "$name · $work" "$dim"
+say "$label DEMO $plain" "a script stands in for Claude Code; nothing leaves this machine" ''
+say ' ' "$name · $work" "$dim"
 gap
 begin
 [ -z "$prompt" ] || play "$prompt" given
