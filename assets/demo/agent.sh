@@ -375,10 +375,12 @@ ask() {
     (
         hook PermissionRequest ",\"tool_name\":\"$1\",\"tool_input\":$2,\"permission_suggestions\":[]" >"$reply.new" 2>/dev/null
         mv -f "$reply.new" "$reply"
+        kill -USR1 "$$"
     ) </dev/null &
     asking="$asking $!"
     while [ -z "$verdict" ]; do
-        listen 3
+        # The signal cuts this short; one that comes just before it costs two seconds.
+        listen 20
         [ -z "$key" ] || ask_key
         [ -n "$verdict" ] || [ ! -s "$reply" ] || ask_reply
     done
@@ -458,7 +460,7 @@ play() {
 }
 
 leave() {
-    trap '' HUP INT TERM WINCH
+    trap '' HUP INT TERM WINCH USR1
     rm -f "$registry"
     hook SessionEnd ",\"reason\":\"$2\"" >/dev/null 2>&1
     for process in $reader $asking; do
@@ -479,6 +481,7 @@ modes=$(stty -g <&3 2>/dev/null)
 trap 'leave 143 other' TERM
 trap 'leave 129 other' HUP
 trap 'resized=yes' WINCH
+trap : USR1
 : >"$own/log"
 . "$base/scenes.sh"
 stty -icanon -echo -isig -ixon -icrnl <&3 2>/dev/null
