@@ -8,12 +8,15 @@
 //! done. An attempt that was cut short is cleared away and made again; what bears no such record is
 //! not ours and is not touched.
 
+use std::time::Duration;
+
 use serde_json as json;
 
 use crate::{
     domain::ids::HostPath,
     git::{ASK_LIMIT, BRANCH_PREFIX, Dirty, Git, GitError, Plan, Prepared, Removed, WORK_LIMIT},
     shell::{Command, run},
+    stdx::backoff::Backoff,
 };
 
 /// What the record holds until the work tree is complete.
@@ -21,6 +24,15 @@ const BEGUN: &[u8] = b"begun\n";
 
 /// The most of a record that is read, in bytes; a longer one was not written by us.
 const RECORD_MAX: usize = 64 * 1024;
+
+/// What git complains of where it stumbles over what it knows of another work tree. It reads all of
+/// them to make one, also those that someone else is just making, whose files are empty yet.
+const OTHERS: &str = "/worktrees/";
+
+/// How often, and how soon, it is tried again then: within 0.7 s in all.
+const HALF_MADE_MAX: u32 = 5;
+const HALF_MADE: Backoff =
+    Backoff { first: Duration::from_millis(25), most: Duration::from_millis(400) };
 
 /// Deletes a tree, also where a build has left directories that may not be written to.
 const DELETE: &str = "for it do rm -rf -- \"$it\" 2>/dev/null || \
@@ -196,7 +208,18 @@ impl Git {
         let dest = plan.dest.as_str();
         let add =
             ["worktree", "add", "-q", "--no-checkout", create, &plan.branch, "--", dest, base];
-        self.ok(&plan.repo.root, "add a work tree", &add).await.map(drop)
+        let mut failures = 0;
+        loop {
+            match self.ok(&plan.repo.root, "add a work tree", &add).await {
+                Err(GitError::Refused { detail, .. })
+                    if detail.contains(OTHERS) && failures < HALF_MADE_MAX =>
+                {
+                    failures += 1;
+                    tokio::time::sleep(HALF_MADE.after(failures)).await;
+                }
+                added => return added.map(drop),
+            }
+        }
     }
 
     async fn add_clone(&self, plan: &Plan, base: &str) -> Result<(), GitError> {

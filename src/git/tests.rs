@@ -240,6 +240,65 @@ async fn asking_again_gives_the_same_and_finishes_what_was_begun() {
     assert_eq!(world.run("git worktree list").await.lines().count(), 2);
 }
 
+/// A machine on which a work tree is half made until another one was tried to be made.
+struct HalfMade {
+    machine: Arc<LocalShell>,
+    half: PathBuf,
+    tried: std::sync::atomic::AtomicU32,
+}
+
+#[async_trait::async_trait]
+impl Shell for HalfMade {
+    fn host(&self) -> &str {
+        self.machine.host()
+    }
+
+    async fn exec(&self, command: &Command) -> Result<crate::shell::Process, ShellError> {
+        let is_add = command.display().contains("worktree add");
+        if is_add && self.tried.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+            std::fs::remove_dir_all(&self.half).unwrap();
+        }
+        self.machine.exec(command).await
+    }
+
+    async fn open_pty(
+        &self,
+        command: &Command,
+        size: crate::shell::Size,
+    ) -> Result<crate::shell::Pty, ShellError> {
+        self.machine.open_pty(command, size).await
+    }
+
+    async fn put(&self, path: &HostPath, bytes: &[u8], mode: u32) -> Result<(), ShellError> {
+        self.machine.put(path, bytes, mode).await
+    }
+
+    async fn get(
+        &self,
+        path: &HostPath,
+        offset: u64,
+        max: usize,
+    ) -> Result<Option<Vec<u8>>, ShellError> {
+        self.machine.get(path, offset, max).await
+    }
+}
+
+#[tokio::test]
+async fn a_work_tree_that_another_is_just_making_is_waited_for() {
+    let world = World::committed().await;
+    let half = world.repo.join(".git/worktrees/half");
+    std::fs::create_dir_all(&half).unwrap();
+    std::fs::write(half.join("gitdir"), "/none/half/.git\n").unwrap();
+    std::fs::write(half.join("HEAD"), "ref: refs/heads/other\n").unwrap();
+    std::fs::write(half.join("commondir"), "").unwrap();
+    let plan = world.plan(true).await;
+    let machine = world.shell.clone();
+    let tried = std::sync::atomic::AtomicU32::new(0);
+    let git = Git::new(Arc::new(HalfMade { machine, half, tried }));
+    let prepared = git.worktree(&plan).await.unwrap();
+    assert_eq!(prepared.workspace, plan.dest);
+}
+
 #[tokio::test]
 async fn what_is_not_ours_is_refused_and_untouched() {
     let world = World::new().await;
