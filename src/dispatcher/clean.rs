@@ -9,7 +9,7 @@ use crate::{
         ids::HostPath,
         task::{Isolation, Task},
     },
-    git::Git,
+    git::{BRANCH_PREFIX, Git, GitError},
     provider::Worker,
     shell::{Command, run},
 };
@@ -17,8 +17,9 @@ use crate::{
 /// Deadline for removing a directory, which may be large.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Removes the run directory of a finished task. Commits on its branch stay in the repository;
-/// uncommitted work is committed there first.
+/// Removes the run directory of a finished task. What is uncommitted is committed first, and its
+/// commits stay in the repository, by a branch made for them if they are on none. Repositories
+/// inside the workspace that hold work nothing else has are no business of ours: it refuses.
 ///
 /// # Errors
 ///
@@ -47,46 +48,43 @@ pub async fn remove(app: &Arc<App>, task: &Task) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Commits what is uncommitted in a task's own work tree and sees to it that the person's
-/// repository has the branch, then removes the work tree.
+/// Commits what is uncommitted in a task's own work tree and sees to it that a branch of the
+/// person's repository holds what is checked out, then removes the work tree.
 async fn keep_work(worker: &Worker, task: &Task, dest: &HostPath) -> Result<(), ApiError> {
     let shell = &*worker.shell;
     let exists = Command::new(["test", "-e", dest.as_str()]);
     if run(shell, &exists, LIMIT).await.map_err(|it| host_error(&it))?.code != 0 {
         return Ok(());
     }
-    let branch = format!("parhelia/{}", task.id);
-    let from = &task.spec.workspace;
-    git(worker, task, dest, &["add", "-A"]).await?;
-    let clean = Command::new(["git", "diff", "--cached", "--quiet"]).cwd(dest.clone());
-    if run(shell, &clean, LIMIT).await.map_err(|it| host_error(&it))?.code != 0 {
-        let message =
-            format!("Uncommitted work of {}\n\nKept by Parhelia before deleting it.", task.id);
-        git(worker, task, dest, &["commit", "-q", "--no-verify", "-m", &message]).await?;
-    }
-    if task.spec.isolation == Isolation::Clone {
-        let range = format!("+HEAD:refs/heads/{branch}");
-        git(worker, task, from, &["fetch", "-q", "--no-tags", dest.as_str(), &range]).await?;
-        return Ok(());
-    }
     let git = Git::new(Arc::clone(&worker.shell));
-    let removed = git.remove_worktree(from, dest, Some(&branch)).await;
-    removed.map(drop).map_err(|it| kept(task, dest, &it.to_string()))
+    let failed = |it: GitError| kept(task, dest, &it.to_string());
+    let nested = git.nested_work(dest).await.map_err(failed)?;
+    if let Some(first) = nested.first() {
+        return Err(not_ours_to_keep(task, dest, first, nested.len()));
+    }
+    let message =
+        format!("Uncommitted work of {}\n\nKept by Parhelia before deleting it.", task.id);
+    git.commit_all(dest, &message).await.map_err(failed)?;
+    let branch = format!("{BRANCH_PREFIX}{}", task.id);
+    let from = &task.spec.workspace;
+    if task.spec.isolation == Isolation::Clone {
+        return git.fetch_head(from, dest, &branch).await.map(drop).map_err(failed);
+    }
+    git.keep_head(dest, &branch).await.map_err(failed)?;
+    git.remove_worktree(from, dest, Some(&branch)).await.map(drop).map_err(failed)
 }
 
-async fn git(worker: &Worker, task: &Task, dir: &HostPath, args: &[&str]) -> Result<(), ApiError> {
-    // Nobody's identity is needed, and no hook of the repository has a say.
-    let mut command = Command::new(["git", "-c", "core.hooksPath=/dev/null"]);
-    for word in ["-c", "user.name=Parhelia", "-c", "user.email=parhelia@localhost"] {
-        command = command.arg(word);
-    }
-    for word in args {
-        command = command.arg(*word);
-    }
-    let output = run(&*worker.shell, &command.cwd(dir.clone()), LIMIT)
-        .await
-        .map_err(|it| host_error(&it))?;
-    if output.code == 0 { Ok(()) } else { Err(kept(task, dir, &output.complaint())) }
+fn not_ours_to_keep(task: &Task, dest: &HostPath, nested: &str, count: usize) -> ApiError {
+    let more = if count == 1 { String::new() } else { format!(" (and {} more)", count - 1) };
+    ApiError::new(
+        ErrorKind::Conflict,
+        format!(
+            "{} is kept: the repository {nested}{more} in its workspace holds work of its own, \
+             uncommitted files or commits on no remote",
+            task.id
+        ),
+    )
+    .hint(format!("push it, or move it out of {dest}"))
 }
 
 fn kept(task: &Task, dir: &HostPath, why: &str) -> ApiError {

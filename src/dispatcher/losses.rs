@@ -1,7 +1,8 @@
 //! What ending a session loses, and what deleting a task loses, in words.
 //!
 //! The words follow what `end` and `clean` do: a session's end leaves every file alone; deleting
-//! commits what is uncommitted in a work tree of ours before the tree goes.
+//! commits what is uncommitted in a work tree of ours, and keeps its commits by a branch, before
+//! the tree goes.
 
 use crate::{
     api::types::Losses,
@@ -150,22 +151,12 @@ fn purge_goes(task: &Task, work: &Work, has_workspace: bool) -> Vec<String> {
     goes.push("the workspace in it, with what git ignores there".into());
     if work.nested != 0 {
         goes.push(format!(
-            "{} in the workspace, with all that is in them",
+            "{} in the workspace; with work of its own that no remote has, it refuses",
             count(work.nested, "repository", "repositories")
         ));
     }
-    match task.spec.isolation {
-        Isolation::Clone if work.elsewhere != 0 => {
-            goes.push(format!("{} on other branches and stashes", commits(work.elsewhere)));
-        }
-        Isolation::Worktree | Isolation::None if !work.on_branch && work.stray != 0 => {
-            goes.push(format!("{} on no branch", commits(work.stray)));
-        }
-        Isolation::Clone | Isolation::Worktree | Isolation::None => (),
-    }
-    if work.dirty_files != 0 && !keeps_head(task, work) {
-        let files = count(work.dirty_files, "uncommitted file", "uncommitted files");
-        goes.push(format!("{files}, because no branch is checked out"));
+    if task.spec.isolation == Isolation::Clone && work.elsewhere != 0 {
+        goes.push(format!("{} on other branches and stashes", commits(work.elsewhere)));
     }
     goes
 }
@@ -174,9 +165,14 @@ fn purge_stays(task: &Task, work: &Work, has_workspace: bool) -> Vec<String> {
     let mut stays = Vec::new();
     let place = task.place.as_ref();
     if is_ours(task) && has_workspace {
-        if work.dirty_files != 0 && keeps_head(task, work) {
+        let branch = if work.on_branch { "the branch" } else { "a branch" };
+        if work.dirty_files != 0 {
             let files = count(work.dirty_files, "uncommitted file", "uncommitted files");
-            stays.push(format!("{files}, committed to the branch first"));
+            stays.push(format!("{files}, committed to {branch} first"));
+        }
+        if !work.on_branch && work.stray != 0 {
+            let commits = commits(work.stray);
+            stays.push(format!("{commits} on no branch, by a branch made for what is checked out"));
         }
         let source = one_line(task.spec.workspace.as_str(), TOLD_MAX);
         if let Some(branch) = place.and_then(|it| it.branch.as_ref()) {
@@ -199,12 +195,6 @@ fn purge_stays(task: &Task, work: &Work, has_workspace: bool) -> Vec<String> {
 /// Whether the workspace was made for the task and goes with it.
 fn is_ours(task: &Task) -> bool {
     task.place.as_ref().is_some_and(|it| it.branch.is_some())
-}
-
-/// Whether what is committed in the workspace is kept: a clone's HEAD is fetched whatever it is, a
-/// work tree's only lives on by its branch.
-fn keeps_head(task: &Task, work: &Work) -> bool {
-    work.on_branch || task.spec.isolation == Isolation::Clone
 }
 
 fn commits(number: u32) -> String {
@@ -273,7 +263,7 @@ mod tests {
         };
         let losses = of(&placed(Isolation::Clone), &Seen::Found(Look::Work(work)));
         assert_eq!(losses.stays[1], "the branch parhelia/x, with 1 commit on no remote");
-        assert_eq!(losses.purge_stays[0], "2 uncommitted files, committed to the branch first");
+        assert_eq!(losses.purge_stays[0], "2 uncommitted files, committed to a branch first");
         let last = losses.purge_goes.last().unwrap();
         assert_eq!(last, "3 commits on other branches and stashes");
     }

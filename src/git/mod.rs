@@ -5,6 +5,7 @@
 //! they are. Hooks and file system monitors of the repository are not run.
 
 pub mod diff;
+pub mod keep;
 pub mod look;
 mod prepare;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{
     client::Caller,
     dispatcher::{create, task, wait_task},
-    sandbox::{Sandbox, run},
+    sandbox::{Ran, Sandbox, run},
     stand_in,
 };
 
@@ -98,27 +98,86 @@ fn a_work_tree_of_ours_stays_when_killed_and_is_committed_when_deleted() {
     assert_eq!(git(&sandbox, &source, &["show", &format!("{branch}:new")]), "kept");
 }
 
+/// Kills a task and asks for it to be deleted.
+fn delete(sandbox: &Sandbox, id: &str) -> Ran {
+    sandbox.ok(&["session", "kill", "--yes", id]);
+    wait_task(sandbox, id, "to be killed", killed);
+    sandbox.run(&["task", "delete", "--yes", id])
+}
+
 #[test]
-fn what_no_branch_holds_is_told_to_go() {
+fn what_is_on_no_branch_gets_one_when_deleted() {
+    let sandbox = stand_in::sandbox(2);
+    let source = repository(&sandbox);
+    let caller = Caller::new(&sandbox);
+    // One leaves its branch behind it, the other gives that branch commits of its own first.
+    for (other, kept) in [(false, ""), (true, "-head")] {
+        let (id, workspace) = working(&sandbox, &[]);
+        git(&sandbox, &workspace, &["switch", "-q", "--detach"]);
+        git(&sandbox, &workspace, &["commit", "-q", "--allow-empty", "-m", "stray"]);
+        fs::write(format!("{workspace}/new"), "uncommitted").unwrap();
+        let branch = format!("parhelia/{id}");
+        if other {
+            let tree =
+                git(&sandbox, &source, &["commit-tree", "main^{tree}", "-p", "main", "-m", "x"]);
+            git(&sandbox, &source, &["branch", "-f", &branch, &tree]);
+        }
+        let found = losses(&caller, &id);
+        assert_eq!(
+            found.purge_stays[..2],
+            [
+                "1 uncommitted file, committed to a branch first",
+                "1 commit on no branch, by a branch made for what is checked out",
+            ]
+        );
+        assert!(!found.purge_goes.iter().any(|it| it.contains("commit")), "{found:?}");
+        let before = git(&sandbox, &source, &["rev-parse", &branch]);
+        assert_eq!(delete(&sandbox, &id).code, Some(0));
+        assert!(!fs::exists(&workspace).unwrap());
+        let at = format!("{branch}{kept}");
+        assert_eq!(git(&sandbox, &source, &["show", &format!("{at}:new")]), "uncommitted");
+        let log = git(&sandbox, &source, &["log", "--format=%s", &format!("main..{at}")]);
+        assert_eq!(log, format!("Uncommitted work of {id}\nstray"));
+        if other {
+            assert_eq!(git(&sandbox, &source, &["rev-parse", &branch]), before);
+        }
+    }
+}
+
+#[test]
+fn a_repository_in_the_workspace_is_never_deleted_with_work_of_its_own() {
     let sandbox = stand_in::sandbox(1);
-    repository(&sandbox);
+    let source = repository(&sandbox);
     let caller = Caller::new(&sandbox);
     let (id, workspace) = working(&sandbox, &[]);
-    git(&sandbox, &workspace, &["switch", "-q", "--detach"]);
-    git(&sandbox, &workspace, &["commit", "-q", "--allow-empty", "-m", "two"]);
-    fs::write(format!("{workspace}/new"), "x").unwrap();
-    git(&sandbox, &workspace, &["init", "-q", "inner"]);
-    let found = losses(&caller, &id);
-    let goes = &found.purge_goes[found.purge_goes.len() - 3..];
-    assert_eq!(
-        goes,
-        [
-            "1 repository in the workspace, with all that is in them",
-            "1 commit on no branch",
-            "1 uncommitted file, because no branch is checked out",
-        ]
-    );
-    assert!(!found.purge_stays.iter().any(|it| it.contains("uncommitted")), "{found:?}");
+    let inner = format!("{workspace}/in ner");
+    git(&sandbox, &workspace, &["clone", "-q", &source, "in ner"]);
+    git(&sandbox, &workspace, &["init", "-q", "empty"]);
+    let said = &losses(&caller, &id).purge_goes;
+    let words =
+        "2 repositories in the workspace; with work of its own that no remote has, it refuses";
+    assert_eq!(said.last().unwrap(), words);
+
+    // Uncommitted files, a commit on no remote, and a stash: each is work.
+    fs::write(format!("{inner}/new"), "x").unwrap();
+    let refused = delete(&sandbox, &id);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.stderr.contains("the repository in ner in its workspace"), "{refused:?}");
+    assert!(refused.stderr.contains("move it out of"), "{refused:?}");
+    git(&sandbox, &inner, &["add", "."]);
+    git(&sandbox, &inner, &["commit", "-qm", "new"]);
+    let refused = sandbox.run(&["task", "delete", "--yes", &id]);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    git(&sandbox, &inner, &["push", "-q", "origin", "HEAD:refs/heads/elsewhere"]);
+    fs::write(format!("{inner}/new"), "y").unwrap();
+    git(&sandbox, &inner, &["stash", "-q"]);
+    let refused = sandbox.run(&["task", "delete", "--yes", &id]);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(fs::exists(&inner).unwrap());
+
+    git(&sandbox, &inner, &["stash", "drop", "-q"]);
+    sandbox.ok(&["task", "delete", "--yes", &id]);
+    assert!(!fs::exists(&workspace).unwrap());
 }
 
 #[test]
