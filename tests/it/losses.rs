@@ -114,7 +114,7 @@ fn what_is_on_no_branch_gets_one_when_deleted() {
     for (other, kept) in [(false, ""), (true, "-head")] {
         let (id, workspace) = working(&sandbox, &[]);
         git(&sandbox, &workspace, &["switch", "-q", "--detach"]);
-        git(&sandbox, &workspace, &["commit", "-q", "--allow-empty", "-m", "stray"]);
+        git(&sandbox, &workspace, &["commit", "-q", "--allow-empty", "-m", &format!("stray {id}")]);
         fs::write(format!("{workspace}/new"), "uncommitted").unwrap();
         let branch = format!("parhelia/{id}");
         if other {
@@ -137,7 +137,7 @@ fn what_is_on_no_branch_gets_one_when_deleted() {
         let at = format!("{branch}{kept}");
         assert_eq!(git(&sandbox, &source, &["show", &format!("{at}:new")]), "uncommitted");
         let log = git(&sandbox, &source, &["log", "--format=%s", &format!("main..{at}")]);
-        assert_eq!(log, format!("Uncommitted work of {id}\nstray"));
+        assert_eq!(log, format!("Uncommitted work of {id}\nstray {id}"));
         if other {
             assert_eq!(git(&sandbox, &source, &["rev-parse", &branch]), before);
         }
