@@ -33,6 +33,7 @@
 //! | [`tmux`], [`git`] | drivers over any shell |
 //! | [`agent`] | Claude Code: launch, hooks, transcript, answers |
 //! | [`provider`] | the upper waist: where workers come from |
+//! | [`vt`] | a terminal as data: bytes to cells, keys to bytes |
 //! | [`api`] | wire types and the client |
 //! | [`dispatcher`] | owns tasks, sessions and money |
 //! | [`cli`] | the commands |
@@ -63,3 +64,4 @@ pub mod shell;
 pub mod stdx;
 pub mod store;
 pub mod tmux;
+pub mod vt;
