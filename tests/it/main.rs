@@ -10,9 +10,11 @@
 mod api;
 mod cli;
 mod crash;
-mod diff;
 mod demo;
+mod diff;
 mod faults;
+mod fidelity;
+mod fuzz;
 mod hostile;
 mod house_rules;
 mod impostors;

@@ -2,6 +2,7 @@
 //! one's own, another user, the source.
 
 pub mod api;
+pub mod cells;
 pub mod claude;
 pub mod client;
 pub mod dispatcher;
@@ -9,6 +10,7 @@ pub mod ground;
 pub mod ledger;
 pub mod leftovers;
 pub mod other_user;
+pub mod pty;
 pub mod random;
 pub mod row;
 pub mod sandbox;

@@ -26,6 +26,10 @@ set -g default-terminal tmux-256color
 /// misses that a program ended, and then has no status to give.
 const KEEP_STATUS: &str = r#""$@"; echo $? >"$0.new"; mv "$0.new" "$0""#;
 
+/// What the dispatcher tells tmux of Parhelia's own pane.
+const PANE_FEATURES: &str = "256,RGB,bpaste,ccolour,cstyle,extkeys,focus,mouse,overline,\
+    strikethrough,sync,title,usstyle,hyperlinks";
+
 /// A program on a terminal. Dropping it hangs up.
 pub struct Screen<'a> {
     sandbox: &'a Sandbox,
@@ -131,6 +135,24 @@ impl<'a> Screen<'a> {
         wait_or_explain("the program on the screen to end", PATIENCE, look, || {
             format!("the screen shows:\n{}", self.capture())
         })
+    }
+
+    /// Returns what is on the screen with its colours and attributes, and with the spaces at the
+    /// end of lines that a program wrote there.
+    pub fn capture_looks(&self) -> String {
+        self.tmux(&["capture-pane", "-e", "-p", "-N"])
+    }
+
+    /// Returns a format expanded for the screen.
+    pub fn format(&self, format: &str) -> String {
+        self.tmux(&["display-message", "-p", format]).trim_end_matches('\n').to_owned()
+    }
+
+    /// Returns the command that looks at the screen as Parhelia's pane does.
+    pub fn attach_argv(&self) -> Vec<String> {
+        let socket = self.socket.to_str().unwrap();
+        let argv = ["tmux", "-u", "-T", PANE_FEATURES, "-S", socket, "attach-session"];
+        argv.map(str::to_owned).into()
     }
 
     fn exit_file(&self) -> PathBuf {
