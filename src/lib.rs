@@ -36,6 +36,7 @@
 //! | [`vt`] | a terminal as data: bytes to cells, keys to bytes |
 //! | [`api`] | wire types and the client |
 //! | [`dispatcher`] | owns tasks, sessions and money |
+//! | [`tui`] | the dashboard: update and view are pure, effects are data |
 //! | [`cli`] | the commands |
 //!
 //! # The life of a task
@@ -64,4 +65,5 @@ pub mod shell;
 pub mod stdx;
 pub mod store;
 pub mod tmux;
+pub mod tui;
 pub mod vt;

@@ -1,0 +1,243 @@
+//! What tests of the dashboard are made of: tasks, keys, a screen as text.
+
+use std::path::PathBuf;
+
+use ratatui::layout::Rect;
+
+use crate::{
+    api::{
+        types::Snapshot,
+        view::{AskView, TaskView, TokensView},
+    },
+    domain::activity::Activity,
+    stdx::time::Timestamp,
+    tui::{
+        canvas::Canvas,
+        effect::Effect,
+        keymap,
+        model::{
+            Model,
+            look::{Facts, Look, LookSource},
+        },
+        msg::{Feed, Input, Msg},
+        update::update,
+        view::view,
+    },
+    vt::input::{Key, Phase},
+};
+
+/// The time in tests: 2026-11-21 14:32:07 UTC.
+pub const NOW: Timestamp = Timestamp(1_795_271_527_000);
+
+/// Returns a dashboard of a size that knows nothing yet.
+pub fn sized(cols: u16, rows: u16) -> Model {
+    let facts = Facts {
+        cwd: PathBuf::from("/home/ann/src/shop"),
+        home: PathBuf::from("/home/ann"),
+        ..Facts::default()
+    };
+    let source = LookSource {
+        theme: "dark".into(),
+        detach_keys: vec!["ctrl-q".into(), "f12".into()],
+        notify: true,
+        bell: true,
+        mouse: true,
+        ceiling_usd: 30.0,
+        warning_threshold: 0.8,
+        ..LookSource::of(&crate::config::settings::Settings::default())
+    };
+    let look = Look::new(source, &facts);
+    let mut model = Model::new(facts, look, NOW);
+    send(&mut model, Msg::Input(Input::Resize { cols, rows }));
+    model
+}
+
+/// Returns a dashboard that knows these tasks.
+pub fn with_tasks(cols: u16, rows: u16, tasks: Vec<TaskView>) -> Model {
+    let mut model = sized(cols, rows);
+    send(&mut model, Msg::Feed(Feed::Snapshot(Snapshot { seq: 1, tasks })));
+    model
+}
+
+/// Returns the twenty tasks of the design's main screen, as far as they can be today.
+pub fn fleet() -> Vec<TaskView> {
+    let rows: [(&str, &str, Activity, i64, &str, f64); 8] = [
+        ("aaaa2222", "fix-auth-race", Activity::NeedsPermission, 12, "Bash rm -rf build/", 4.31),
+        ("bbbb2222", "docs-rewrite", Activity::NeedsInput, 3, "keep or replace?", 0.88),
+        ("cccc2222", "train-small-lm", Activity::Working, 62, "epoch 3/8", 7.20),
+        ("dddd2222", "port-to-axum", Activity::Working, 26, "cargo test (34 left)", 2.12),
+        ("eeee2222", "flaky-e2e", Activity::Working, 9, "Edit tests/e2e/login.rs", 0.74),
+        ("ffff2222", "bump-deps", Activity::Starting, 2, "thinking", 0.11),
+        ("gggg2222", "review-pr-812", Activity::Idle, 41, "waiting for a prompt", 0.52),
+        ("hhhh2222", "sql-indexes", Activity::Idle, 120, "waiting for a prompt", 1.07),
+    ];
+    let mut tasks: Vec<TaskView> = rows
+        .iter()
+        .map(|(id, name, activity, minutes, last, cost)| {
+            let mut task = task(id, name);
+            let since = Timestamp(NOW.0 - minutes * 60_000);
+            task.activity = Some(*activity);
+            task.activity_since = Some(since);
+            (task.since, task.created_at) = (since, since);
+            task.last = (*last).to_owned();
+            task.cost_usd = *cost;
+            if activity.needs_person() {
+                task.asks = vec![ask("main.1", last)];
+            }
+            task
+        })
+        .collect();
+    for (id, name, state) in [
+        ("iiii2222", "rename-crate", "COMPLETED"),
+        ("jjjj2222", "migrate-ci", "FAILED"),
+        ("kkkk2222", "old-spike", "KILLED"),
+        ("mmmm2222", "gpu-bench", "DISPATCH_FAILED"),
+        ("nnnn2222", "next-up", "PENDING"),
+    ] {
+        tasks.push(finished(id, name, state));
+    }
+    tasks
+}
+
+/// Returns a task without a session.
+pub fn finished(id: &str, name: &str, state: &str) -> TaskView {
+    TaskView {
+        state: state.to_owned(),
+        activity: None,
+        activity_since: None,
+        session: None,
+        reachable: None,
+        reason: (state != "COMPLETED").then(|| "as it says".to_owned()),
+        since: Timestamp(NOW.0 - 3_600_000),
+        created_at: Timestamp(NOW.0 - 7_200_000),
+        ..task(id, name)
+    }
+}
+
+/// Returns an open permission question.
+pub fn ask(id: &str, summary: &str) -> AskView {
+    AskView {
+        id: id.to_owned(),
+        kind: "permission".to_owned(),
+        tool: "Bash".to_owned(),
+        summary: summary.to_owned(),
+        options: Vec::new(),
+        since: NOW,
+    }
+}
+
+/// Returns a task that works.
+pub fn task(id: &str, name: &str) -> TaskView {
+    TaskView {
+        id: format!("task-{id}"),
+        name: name.to_owned(),
+        state: "RUNNING".to_owned(),
+        since: NOW,
+        reason: None,
+        activity: Some(Activity::Working),
+        activity_since: Some(NOW),
+        because: Some("a prompt was submitted and no end was seen".to_owned()),
+        asks: Vec::new(),
+        last: "thinking".to_owned(),
+        prompt: "find the race, add a test, then clean up".to_owned(),
+        prompt_bytes: 40,
+        created_at: NOW,
+        kind: "generic".to_owned(),
+        priority: 0,
+        provider: Some("local".to_owned()),
+        worker: Some("worker-aaaa2222".to_owned()),
+        session: Some(format!("ph-task-{id}")),
+        reachable: Some(true),
+        viewers: 0,
+        attempts: 1,
+        source: "/home/ann/src/shop".to_owned(),
+        workspace: Some(format!("/home/ann/.local/state/parhelia/runs/task-{id}/work")),
+        run_dir: Some(format!("/home/ann/.local/state/parhelia/runs/task-{id}")),
+        branch: Some(format!("parhelia/task-{id}")),
+        isolation: "worktree".to_owned(),
+        conversation: Some("7f1d9e0c-0000-4000-8000-000000000000".to_owned()),
+        permission_mode: "acceptEdits".to_owned(),
+        model: None,
+        interactive: false,
+        gpu: None,
+        memory_gb: None,
+        cpu: None,
+        timeout_seconds: None,
+        idle_timeout_seconds: None,
+        env: Vec::new(),
+        cost_usd: 0.1,
+        cost_source: "reported".to_owned(),
+        max_cost_usd: None,
+        tokens: TokensView { source: "estimated".to_owned(), ..TokensView::default() },
+        turns: 1,
+        context_percent: Some(71),
+        lines_added: 86,
+        lines_removed: 14,
+        answer_bytes: None,
+    }
+}
+
+/// Sends a message.
+pub fn send(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    update(model, msg, NOW)
+}
+
+/// Presses keys by their names.
+pub fn press(model: &mut Model, keys: &[&str]) -> Vec<Effect> {
+    let key = |name: &&str| keymap::parse(name).unwrap_or_else(|| panic!("no key `{name}`"));
+    let mut effects = Vec::new();
+    for key in keys.iter().map(key) {
+        effects.extend(send(model, Msg::Input(Input::Key(key))));
+    }
+    effects
+}
+
+/// Types text, a key a character.
+pub fn type_text(model: &mut Model, text: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for c in text.chars() {
+        let key = Key { phase: Phase::Press, ..Key::char(c) };
+        effects.extend(send(model, Msg::Input(Input::Key(key))));
+    }
+    effects
+}
+
+/// Returns what the topmost popup draws, over nothing, as [`screen`] does.
+pub fn popup_screen(model: &Model) -> String {
+    let (cols, rows) = model.shared.size;
+    let area = Rect::new(0, 0, cols, rows);
+    let mut canvas = Canvas::new(area);
+    if let Some(it) = model.popups.last() {
+        crate::tui::popup::view(it, &model.shared, &model.calls, area, &mut canvas);
+    }
+    text_of(&canvas)
+}
+
+/// Returns the screen as text, one line a row, without trailing spaces.
+pub fn screen(model: &Model) -> String {
+    let (cols, rows) = model.shared.size;
+    let mut canvas = Canvas::new(Rect::new(0, 0, cols, rows));
+    view(model, &mut canvas);
+    text_of(&canvas)
+}
+
+fn text_of(canvas: &Canvas) -> String {
+    let (cols, rows) = (canvas.area().width, canvas.area().height);
+    let mut text = String::new();
+    for y in 0..rows {
+        let mut line = String::new();
+        let mut skip = 0;
+        for x in 0..cols {
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            let symbol = canvas.buf[(x, y)].symbol();
+            skip = unicode_width::UnicodeWidthStr::width(symbol).saturating_sub(1);
+            line.push_str(symbol);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,153 @@
+//! News from the dispatcher, folded into the replica.
+
+use std::sync::Arc;
+
+use crate::{
+    api::{
+        types::{EventView, Status},
+        view::TaskView,
+    },
+    domain::event::EventBody,
+    stdx::text::one_line,
+    tui::{
+        effect::{Effect, TermKind},
+        model::{
+            Level, Model, Out, Then,
+            replica::{Connection, Letter},
+        },
+        msg::{Feed, Reply},
+        popup::{Kind, setup},
+    },
+};
+
+/// How long costs are kept for the burn, in milliseconds.
+const BURN_WINDOW_MS: i64 = 60 * 60 * 1000;
+
+/// Takes news in.
+pub fn take(model: &mut Model, feed: Feed, out: &mut Out) {
+    let now = model.shared.now;
+    match feed {
+        Feed::Snapshot(snapshot) => {
+            if matches!(model.shared.replica.connection, Connection::Lost { .. }) {
+                out.note(Level::Info, "the dispatcher answers again");
+            }
+            model.shared.replica.reset(snapshot);
+            title(model, out);
+        }
+        Feed::Event(event) => event_happened(model, *event, out),
+        Feed::Listed(page) => {
+            let replica = &mut model.shared.replica;
+            for task in page.tasks {
+                // The stream may have said something newer about it meanwhile.
+                if page.seq < replica.seq && replica.tasks.contains_key(&task.id) {
+                    continue;
+                }
+                replica.put(task);
+            }
+            title(model, out);
+        }
+        Feed::Status(status) => {
+            let first = model.shared.replica.status.is_none();
+            know_status(model, status);
+            if first && model.popups.is_empty() && setup::blocks(&model.shared) {
+                out.open(Kind::Setup(setup::Model::default()));
+            }
+        }
+        Feed::Lost { why, hint, again } => {
+            let replica = &mut model.shared.replica;
+            let since = match replica.connection {
+                Connection::Lost { since, .. } => since,
+                _ => now,
+            };
+            replica.connection = Connection::Lost { since, why, hint, again };
+        }
+        Feed::Stopped => model.shared.replica.connection = Connection::Stopped { since: now },
+    }
+}
+
+/// Learns from an answer what it says about a task.
+pub fn learn(model: &mut Model, reply: &Reply, out: &mut Out) {
+    match reply {
+        Reply::Task(task) => put(model, (**task).clone(), out),
+        Reply::Created(it) => put(model, it.task.clone(), out),
+        Reply::Sent(it) => put(model, it.task.clone(), out),
+        Reply::Why(it) => put(model, it.task.clone(), out),
+        Reply::Status(it) => know_status(model, it.clone()),
+        _ => (),
+    }
+}
+
+fn know_status(model: &mut Model, status: Box<Status>) {
+    let replica = &mut model.shared.replica;
+    replica.spent_usd = status.spend.total_usd;
+    replica.spent_day_usd = status.spend.last_day_usd;
+    replica.status = Some(status);
+}
+
+fn event_happened(model: &mut Model, event: EventView, out: &mut Out) {
+    let replica = &mut model.shared.replica;
+    replica.seq = replica.seq.max(event.seq);
+    if matches!(event.body, EventBody::Deleted) {
+        replica.remove(&event.task);
+        model.shared.marks.remove(&event.task);
+        return title(model, out);
+    }
+    if let Some(view) = event.view {
+        put(model, *view, out);
+    }
+}
+
+fn put(model: &mut Model, task: TaskView, out: &mut Out) {
+    let now = model.shared.now;
+    let (id, cost, letter) = (task.id.clone(), task.cost_usd, Letter::of(&task));
+    if task.session.is_some() && model.shared.attach_when_ready.as_ref() == Some(&id) {
+        model.shared.attach_when_ready = None;
+        // A person who began something else meanwhile is not torn out of it.
+        match model.popups.is_empty() {
+            true => out.then.push(Then::Attach { task: id.clone(), kind: TermKind::Attach }),
+            false => out.note(Level::Info, format!("{} is ready to attach to", task.name)),
+        }
+    }
+    let replica = &mut model.shared.replica;
+    let old = replica.put(task);
+    let rose = cost - old.as_ref().map_or(0.0, |it| it.cost_usd);
+    if old.is_some() && 0.0 < rose {
+        replica.spent_usd += rose;
+        replica.spent_day_usd += rose;
+        replica.rises.push_back((now, rose));
+    }
+    while replica.rises.front().is_some_and(|it| it.0.0 < now.0 - BURN_WINDOW_MS) {
+        replica.rises.pop_front();
+    }
+    if old.as_ref().map(|it| Letter::of(it)) != Some(letter) {
+        title(model, out);
+        if letter == Letter::NeedsYou {
+            needs_you(model, &id, out);
+        }
+    }
+}
+
+/// A task began to wait for a person: one who is not looking is told.
+fn needs_you(model: &Model, id: &str, out: &mut Out) {
+    let source = &model.shared.look.source;
+    let Some(task) = model.shared.replica.task(id).map(Arc::clone) else { return };
+    if !source.notify || model.shared.focused == Some(true) {
+        return;
+    }
+    let what = task.asks.first().map_or(task.last.as_str(), |it| it.summary.as_str());
+    out.effects.push(Effect::Notify {
+        title: format!("{} needs you", one_line(&task.name, 60)),
+        body: one_line(what, 200),
+    });
+    if source.bell {
+        out.effects.push(Effect::Bell);
+    }
+}
+
+/// The outer terminal's title has the counts.
+fn title(model: &Model, out: &mut Out) {
+    let replica = &model.shared.replica;
+    let (needs, works) = (replica.count(Letter::NeedsYou), replica.count(Letter::Working));
+    let demo = if model.shared.facts.demo { "DEMO " } else { "" };
+    out.effects.push(Effect::SetTitle(format!("{demo}parhelia  ! {needs}  > {works}")));
+}

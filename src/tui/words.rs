@@ -1,0 +1,191 @@
+//! What is said of a task in a row: since when, where, what.
+
+use crate::{
+    api::view::TaskView,
+    stdx::{
+        text::one_line,
+        time::{Timestamp, short},
+    },
+    tui::model::replica::Letter,
+};
+
+/// A minute, in milliseconds: the finest time a row shows.
+const MINUTE_MS: i64 = 60_000;
+
+/// Characters of a text that a row can ever show.
+const ROW_MAX: usize = 240;
+
+/// Returns since when a task is as it is.
+pub fn since(task: &TaskView) -> Timestamp {
+    task.activity_since.unwrap_or(task.since)
+}
+
+/// Tells whether a row shows how long it has been so; others show since when, which never goes
+/// stale.
+pub fn ticks(letter: Letter) -> bool {
+    matches!(letter, Letter::NeedsYou | Letter::Working | Letter::Waiting)
+}
+
+/// Returns the time of a row: how long for what goes on, since when for what has settled.
+pub fn age(task: &TaskView, now: Timestamp, utc_offset_ms: i64) -> String {
+    let since = since(task);
+    if !ticks(Letter::of(task)) {
+        return clock(since, now, utc_offset_ms);
+    }
+    elapsed(since, now)
+}
+
+/// Returns the time that passed, in whole minutes.
+pub fn elapsed(since: Timestamp, now: Timestamp) -> String {
+    if now.0.saturating_sub(since.0) < MINUTE_MS {
+        return "<1m".to_owned();
+    }
+    short(now.since(since))
+}
+
+/// Returns when [`age`] will say something else; nothing if never.
+pub fn next_tick(task: &TaskView, now: Timestamp) -> Option<Timestamp> {
+    ticks(Letter::of(task)).then(|| minute_after(since(task), now))
+}
+
+/// Returns the next whole minute since `since`.
+pub fn minute_after(since: Timestamp, now: Timestamp) -> Timestamp {
+    let passed = now.0.saturating_sub(since.0).max(0);
+    let next = (passed / MINUTE_MS + 1).saturating_mul(MINUTE_MS);
+    Timestamp(since.0.saturating_add(next))
+}
+
+/// Returns a moment as the clock time of today, else as a date: `13:51`, `Nov 20`.
+pub fn clock(at: Timestamp, now: Timestamp, utc_offset_ms: i64) -> String {
+    let (Some(at), Some(now)) = (local(at, utc_offset_ms), local(now, utc_offset_ms)) else {
+        return "?".to_owned();
+    };
+    let form = if at.date() == now.date() {
+        "%H:%M"
+    } else if at.year() == now.year() {
+        "%b %-d"
+    } else {
+        "%b %Y"
+    };
+    at.strftime(form).to_string()
+}
+
+/// Returns the time of day, with seconds if asked for.
+pub fn time_of_day(at: Timestamp, utc_offset_ms: i64, seconds: bool) -> String {
+    let form = if seconds { "%H:%M:%S" } else { "%H:%M" };
+    local(at, utc_offset_ms).map_or_else(String::new, |it| it.strftime(form).to_string())
+}
+
+fn local(at: Timestamp, utc_offset_ms: i64) -> Option<jiff::civil::DateTime> {
+    let at = jiff::Timestamp::from_millisecond(at.0.checked_add(utc_offset_ms)?).ok()?;
+    Some(at.to_zoned(jiff::tz::TimeZone::UTC).datetime())
+}
+
+/// Returns where a task is, with its GPU.
+pub fn place(task: &TaskView) -> String {
+    let host = task.provider.as_deref().unwrap_or("-");
+    match &task.gpu {
+        Some(gpu) => one_line(&format!("{host} {gpu}"), 40),
+        None => one_line(host, 40),
+    }
+}
+
+/// Returns what a task asks, does, or came to, in one line.
+pub fn what(task: &TaskView) -> String {
+    let last = || match task.last.trim() {
+        "" => "",
+        it => it,
+    };
+    let reason = task.reason.as_deref().unwrap_or_default();
+    let text = match Letter::of(task) {
+        Letter::NeedsYou => asks(task),
+        Letter::Idle if last().is_empty() => "waiting for a prompt".to_owned(),
+        Letter::Working if last().is_empty() => "working".to_owned(),
+        Letter::Done => {
+            let lines = match (task.lines_added, task.lines_removed) {
+                (0, 0) => String::new(),
+                (added, removed) => format!("+{added} -{removed} "),
+            };
+            format!("{lines}{}", last())
+        }
+        Letter::Unreachable => format!("its host does not answer; last: {}", last()),
+        Letter::Failed | Letter::Killed | Letter::Waiting | Letter::Parked
+            if !reason.is_empty() =>
+        {
+            reason.to_owned()
+        }
+        _ => last().to_owned(),
+    };
+    one_line(&text, ROW_MAX)
+}
+
+fn asks(task: &TaskView) -> String {
+    let Some(ask) = task.asks.first() else {
+        return format!("waits for you: {}", task.last);
+    };
+    let mut text = format!("asks: {}", ask.summary);
+    for (number, option) in ask.options.iter().enumerate().take(9) {
+        text.push_str(&format!("  {}) {option}", number + 1));
+    }
+    if 1 < task.asks.len() {
+        text.push_str(&format!("  (+{} more)", task.asks.len() - 1));
+    }
+    text
+}
+
+/// Returns an amount of money as a row shows it.
+pub fn money(usd: f64) -> String {
+    if !usd.is_finite() {
+        return "?".to_owned();
+    }
+    if usd < 1000.0 { format!("{usd:.2}") } else { format!("{usd:.0}") }
+}
+
+/// Returns the last http or https address in a text.
+pub fn last_url(text: &str) -> Option<&str> {
+    let at = ["https://", "http://"].iter().filter_map(|it| text.rfind(it)).max()?;
+    let rest = &text[at..];
+    let ends = |c: char| {
+        c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '|')
+    };
+    let url = &rest[..rest.find(ends).unwrap_or(rest.len())];
+    let url = url.trim_end_matches(['.', ',', ';', ':', ')', ']', '}', '!', '?', '*']);
+    (url.len() > "https://".len()).then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::fixture::{NOW, finished, task};
+
+    #[test]
+    fn what_goes_on_is_timed_and_what_has_settled_is_dated() {
+        let mut it = task("aaaa2222", "a");
+        for (ms, expected) in [(0, "<1m"), (59_999, "<1m"), (60_000, "1m"), (3_720_000, "1h02")] {
+            it.activity_since = Some(Timestamp(NOW.0 - ms));
+            assert_eq!(age(&it, NOW, 0), expected);
+        }
+        it.activity_since = Some(Timestamp(NOW.0 - 90_000));
+        assert_eq!(next_tick(&it, NOW), Some(Timestamp(NOW.0 + 30_000)));
+        let mut it = finished("aaaa2222", "a", "COMPLETED");
+        assert_eq!(age(&it, NOW, 0), "13:32");
+        assert_eq!(age(&it, NOW, 3_600_000), "14:32");
+        assert_eq!(next_tick(&it, NOW), None);
+        it.since = Timestamp(NOW.0 - 86_400_000);
+        assert_eq!(age(&it, NOW, 0), "Nov 20");
+        it.since = Timestamp(i64::MAX);
+        assert_eq!(age(&it, NOW, 0), "?");
+    }
+
+    #[test]
+    fn the_last_address_is_found() {
+        for (text, expected) in [
+            ("see https://a.b/1 and (https://c.d/pull/88).", Some("https://c.d/pull/88")),
+            ("http://x.y", Some("http://x.y")),
+            ("https://", None),
+            ("none", None),
+        ] {
+            assert_eq!(last_url(text), expected, "{text}");
+        }
+    }
+}
