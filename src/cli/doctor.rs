@@ -19,14 +19,22 @@ pub async fn doctor(context: &Context) -> Done {
     let new: Vec<String> =
         here.into_iter().filter(|it| !status.config_problems.contains(it)).collect();
     status.config_problems.extend(new);
-    let set = |name: &str| std::env::var_os(name).is_some_and(|it| !it.is_empty());
-    let checks = checks(&status, &facts(&context.setup.settings, set));
+    let checks = checks(&status, &facts(&context.setup.settings, is_set));
     let blocked = checks.iter().any(|it| it.blocking);
     match out.json {
         true => out.json(&serde_json::json!({ "ok": !blocked, "checks": checks }))?,
         false => out.line(&render(&checks, out.paint))?,
     }
     Ok(if blocked { ErrorKind::Host.exit_code() } else { 0 })
+}
+
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|it| !it.is_empty())
+}
+
+/// Returns the variable of this environment by which Claude can log in, if there is one.
+pub fn login_variable(settings: &Settings) -> Option<String> {
+    facts(settings, is_set).login_variable
 }
 
 /// Returns what the caller's environment adds: a variable counts only if it is passed to tasks.

@@ -9,11 +9,14 @@ mod config;
 mod context;
 mod create;
 mod daemon;
+mod dashboard;
+mod debug;
 mod demo;
 mod diff;
 mod doctor;
 mod events;
 mod follow;
+mod keys;
 mod logs;
 mod man;
 mod out;
@@ -70,7 +73,8 @@ fn run(arguments: &[OsString]) -> ExitCode {
 
 fn execute(cli: &Cli, out: Out) -> Done {
     let (view, runtime) = match &cli.command {
-        None => {
+        // Into a pipe there is nothing to draw on.
+        None if out.json || !out.tty || !out.tty_in => {
             out.line(Cli::command().render_long_help().to_string().trim_end())?;
             return Ok(0);
         }
@@ -82,7 +86,7 @@ fn execute(cli: &Cli, out: Out) -> Done {
         Some(Command::Daemon { command: DaemonCommand::Run(_) }) => {
             (View::Dispatcher, Builder::new_multi_thread().enable_all().build())
         }
-        Some(_) => (
+        None | Some(_) => (
             View::Command,
             Builder::new_multi_thread().worker_threads(CLIENT_THREADS).enable_all().build(),
         ),
@@ -92,7 +96,7 @@ fn execute(cli: &Cli, out: Out) -> Done {
     let context = Context { setup: Setup::load(view)?, out };
     let result = match &cli.command {
         Some(command) => runtime.block_on(dispatch(&context, command)),
-        None => Ok(0),
+        None => runtime.block_on(dashboard::open(&context, dashboard::Show::Own)),
     };
     // A thread that still reads stdin must not hold up the end.
     runtime.shutdown_background();
@@ -109,11 +113,13 @@ async fn dispatch(context: &Context, command: &Command) -> Done {
         Command::Logs(args) => logs::logs(context, args).await,
         Command::Events { command } => events::run(context, command).await,
         Command::Status => status::status(context).await,
+        Command::Keys => keys::keys(context).await,
         Command::Doctor => doctor::doctor(context).await,
         Command::Config => config::config(context),
         Command::Daemon { command } => daemon::run(context, command).await,
         Command::Demo(args) => demo::run(context, args).await,
         Command::Completions { shell } => man::completions(&context.out, *shell),
+        Command::Debug { command } => debug::run(context, command).await,
         Command::Man => man::man(&context.out),
     }
 }

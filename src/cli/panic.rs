@@ -8,11 +8,14 @@ use color_eyre::config::HookBuilder;
 
 use crate::{
     cli::{
-        attach,
         out::Out,
         setup::{Setup, View},
     },
-    stdx::text::one_line,
+    stdx::{
+        text::one_line,
+        time::{Clock, SystemClock},
+    },
+    tui::{outer, recorder},
 };
 
 /// Sets what happens on a panic: the terminal is given back first, the whole report goes to a
@@ -22,13 +25,19 @@ pub fn install() {
     // It was set by nobody before: this is the first thing the program does.
     let _ = errors.install();
     std::panic::set_hook(Box::new(move |info| {
-        attach::give_back();
+        // Held until all is told.
+        let _given_back = outer::give_back_on_panic();
+        let recording = recorder::dump(SystemClock.now());
         let out = Out::new(false, false);
         let whole = report.panic_report(info).to_string();
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|it| it != "0") {
             out.note(&whole);
         }
         out.note(&words(info, write_down(&whole).as_deref()));
+        if let Ok(recording) = recording {
+            out.note(&format!("  what led to it: {}", one_line(&recording, 300)));
+            out.note("  it holds what was on the screen: look at it before you give it away");
+        }
     }));
 }
 

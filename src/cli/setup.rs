@@ -47,17 +47,16 @@ impl Setup {
         let uid = rustix::process::geteuid().as_raw();
         let dirs = Dirs::from_env(&env, uid)
             .map_err(|it| ApiError::new(ErrorKind::Config, it.to_string()))?;
-        let project_dir = match view {
-            View::Command => std::env::current_dir().ok(),
-            View::Dispatcher => None,
-        };
-        let sources =
-            Sources { user: dirs.user_file(), explicit: dirs.explicit_config.clone(), project_dir };
-        let (settings, problems) = match load(&sources) {
+        let (settings, problems) = match load(&sources(&dirs, view)) {
             Ok(settings) => (settings, Vec::new()),
             Err(error) => (Settings::default(), error.problems),
         };
         Ok(Setup { settings, problems, dirs })
+    }
+
+    /// Returns the files that the configuration is read from.
+    pub fn sources(&self, view: View) -> Sources {
+        sources(&self.dirs, view)
     }
 
     /// Refuses to go on with a configuration that is wrong.
@@ -106,4 +105,12 @@ impl Setup {
             },
         }
     }
+}
+
+fn sources(dirs: &Dirs, view: View) -> Sources {
+    let project_dir = match view {
+        View::Command => std::env::current_dir().ok(),
+        View::Dispatcher => None,
+    };
+    Sources { user: dirs.user_file(), explicit: dirs.explicit_config.clone(), project_dir }
 }

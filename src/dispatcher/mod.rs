@@ -11,6 +11,7 @@
 //! `plan` says when something is due next.
 
 mod clean;
+pub mod configs;
 pub mod core;
 mod create;
 pub mod decide;

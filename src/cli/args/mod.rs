@@ -88,6 +88,8 @@ pub enum Command {
     Doctor,
     /// Show the effective configuration, where each value comes from, and what is wrong with it
     Config,
+    /// Show the dashboard's keys, what is wrong with `[keys]`, and what others take here
+    Keys,
     /// Look after the dispatcher, which owns tasks and money
     #[command(subcommand_required = true)]
     Daemon {
@@ -102,6 +104,12 @@ pub enum Command {
     Completions {
         /// The shell
         shell: CompletionShell,
+    },
+    /// Look into defects of the dashboard
+    #[command(hide = true, subcommand_required = true)]
+    Debug {
+        #[command(subcommand)]
+        command: DebugCommand,
     },
     /// Print the man page
     #[command(after_help = "Example: parhelia man | man -l -")]
@@ -246,6 +254,21 @@ pub struct DaemonRun {
     /// Move a damaged store aside and start with an empty one
     #[arg(long)]
     pub move_corrupt_aside: bool,
+}
+
+/// What helps to find a defect.
+#[derive(Debug, Subcommand)]
+pub enum DebugCommand {
+    /// Step through what F10 or a crash wrote down: the same screens, without a dispatcher
+    Replay {
+        /// The recording
+        file: PathBuf,
+        /// Print the screen as it was after message N instead
+        #[arg(long, value_name = "N")]
+        dump: Option<usize>,
+    },
+    /// Open the dashboard and have it die of a defect, to see that the terminal is given back
+    Defect,
 }
 
 /// Reads a duration such as `90s` or `1h30m`.

@@ -5,8 +5,6 @@
 //! screen. So a terminal that reads slowly never holds up a key, and a slow link never holds up
 //! a signal.
 
-mod modes;
-mod terminal;
 mod wire;
 
 use std::{io::IsTerminal, time::Duration};
@@ -25,10 +23,7 @@ use crate::{
     },
     cli::{
         args::session::Attach,
-        attach::{
-            terminal::{Raw, size},
-            wire::{Ended, Wire},
-        },
+        attach::wire::{Ended, Wire},
         context::Context,
         out::{Done, Failure},
         paint::Paint,
@@ -36,9 +31,8 @@ use crate::{
         view::{change_line, word},
     },
     stdx::text::one_line,
+    tui::outer::{Raw, size},
 };
-
-pub use terminal::give_back;
 
 /// The first word of the dispatcher's last frame when a person left and the session goes on.
 pub const DETACHED: &str = "detached";

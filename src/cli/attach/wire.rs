@@ -13,7 +13,7 @@ use crate::{
         client::Terminal,
         frames::{Decoder, PtyFrame},
     },
-    cli::attach::terminal::watch,
+    tui::outer::watch,
 };
 
 /// Frames on their way out. A person types slower than this; a paste waits.

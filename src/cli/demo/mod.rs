@@ -22,6 +22,7 @@ use tokio::{
 use crate::cli::{
     args::Demo,
     context::Context,
+    dashboard::{self, Show},
     demo::{env::Places, ground::Ground, install::Consent},
     out::{Done, Failure, Out},
     start,
@@ -83,8 +84,11 @@ async fn play(context: &Context, args: &Demo) -> Done {
     opened
 }
 
-/// Opens the dashboard, and returns when it was closed.
+/// Opens the dashboard, and returns when it was closed; without a terminal, says where to look.
 async fn open(context: &Context) -> Done {
+    if context.out.tty && context.out.tty_in {
+        return dashboard::open(context, Show::Demo).await;
+    }
     tell(context, "The demo runs until Ctrl-C. To look at it from another terminal:")?;
     let mut signals = Signals::new()?;
     Ok(signals.next().await)

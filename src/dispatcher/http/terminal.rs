@@ -10,6 +10,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures_util::FutureExt;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -20,7 +21,7 @@ use crate::{
     api::{
         ATTACH_PROTOCOL,
         error::{ApiError, ErrorKind},
-        frames::{Decoder, PtyFrame},
+        frames::{Decoder, FRAME_MAX, PtyFrame},
     },
     shell::{Command, Pty, Shell, Size, run},
 };
@@ -139,10 +140,15 @@ async fn show(
     mut output: impl AsyncRead + Unpin,
     to_client: &mut (impl AsyncWrite + Unpin),
 ) -> Option<Vec<u8>> {
-    let mut chunk = vec![0; 32 * 1024];
+    let mut chunk = vec![0; FRAME_MAX];
     let mut wire = Vec::new();
     let mut tail = Vec::new();
-    while let Ok(n @ 1..) = output.read(&mut chunk).await {
+    while let Ok(mut n @ 1..) = output.read(&mut chunk).await {
+        // A terminal is read some 4 KiB at a time, and every frame wakes a client: what is there
+        // already goes along.
+        while let Some(Ok(more @ 1..)) = output.read(&mut chunk[n..]).now_or_never() {
+            n += more;
+        }
         keep_tail(&mut tail, &chunk[..n]);
         wire.clear();
         PtyFrame::Data(chunk[..n].to_vec()).encode(&mut wire);
