@@ -10,6 +10,8 @@
 mod api;
 mod cli;
 mod crash;
+mod dashboard;
+mod dashboard_terminal;
 mod demo;
 mod diff;
 mod faults;
