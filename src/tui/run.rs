@@ -1,6 +1,6 @@
 //! The dashboard's only loop: wait, take in, draw at most once.
 //!
-//! What can wake it is listed in [`Turn`]; while nothing happens, nothing does. Input goes first,
+//! What can wake it is listed in `live::Turn`; while nothing happens, nothing does. Input goes first,
 //! then a frame that is due, then news, so a flood of output delays neither. News are taken in for
 //! a few milliseconds at a time, and all that came is in one frame.
 

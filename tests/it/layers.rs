@@ -126,7 +126,6 @@ const LAYERS: &[Layer] = &[
         name: "tui",
         uses: &["api", "vt", "config", "domain", "stdx"],
         links: &[
-            ("crossterm", &["tui"]),
             ("ratatui", &["tui"]),
             ("std::fs", &["tui/perform"]),
             ("std::process", &["tui/perform"]),
@@ -159,7 +158,6 @@ const LAYERS: &[Layer] = &[
             ("clap", &["cli"]),
             ("clap_complete", &["cli"]),
             ("clap_mangen", &["cli"]),
-            ("crossterm", &["cli"]),
             ("std::fs", &["cli"]),
             ("std::process", &["cli"]),
             ("tokio", &["cli"]),
@@ -175,7 +173,6 @@ const GUARDED: &[&str] = &[
     "clap",
     "clap_complete",
     "clap_mangen",
-    "crossterm",
     "hyper",
     "hyper_util",
     "notify",

@@ -1,7 +1,7 @@
 //! The log of the selected task: what it said and did, what the dispatcher did, what its terminal
 //! showed.
 //!
-//! Only a window of it is held ([`buffer`]); it is read as it is looked at ([`reads`]).
+//! Only a window of it is held (`buffer`); it is read as it is looked at (`reads`).
 
 mod act;
 mod buffer;

@@ -2,7 +2,7 @@
 //!
 //! A preview is a read-only terminal of the session; attaching opens one that takes keys, draws the
 //! old picture until the new one has come, and swaps. Leaving does the same the other way. So one
-//! picture is [`Model::shown`] and one may be [`Model::coming`], never more.
+//! picture is `Model::shown` and one may be `Model::coming`, never more.
 
 mod draw;
 mod exits;
