@@ -183,8 +183,9 @@ proptest! {
         let joined: String = rows.iter().map(|it| &text[it.clone()]).collect();
         prop_assert_eq!(joined, &*text);
         for row in rows {
-            let row = &text[row];
-            let columns: u16 = row.trim_end_matches(' ').graphemes(true)
+            // Spaces may hang over the edge, and so may one character that is wider than a row.
+            let row = text[row].trim_end_matches(' ');
+            let columns: u16 = row.graphemes(true)
                 .fold(0, |col, it| col + cluster::columns(it, col));
             prop_assert!(columns <= width || row.graphemes(true).count() == 1, "{row:?}");
         }
