@@ -13,7 +13,8 @@
 //! 4. Launching is written down before it is tried, and every launch carries its task's name, so
 //!    trying twice is harmless.
 //! 5. "Cannot reach" is not "failed".
-//! 6. Judgement never waits: `decide` and `plan` are pure, whatever waits is a duty.
+//! 6. Judgement never waits: `decide`, `plan`, `update` and `view` are pure; whatever waits is a
+//!    duty of the dispatcher's or an effect of the dashboard's.
 //! 7. Terminal bytes and log lines are never events; only facts about them are.
 //! 8. Every queue has a bound and a stated answer to "full".
 //! 9. Nothing secret implements `Debug` or `Serialize` unredacted.
@@ -50,8 +51,9 @@
 //! # Where to look
 //!
 //! A wrong state: `domain::activity`, and `parhelia task show --why`. A wrong word on the screen:
-//! [`cli`]. Something Claude changed: [`agent`]. A lost task: `dispatcher::core` and [`store`].
-//! The wire: `assets/openapi.json`.
+//! [`cli`], or the panel's file in [`tui::pane`]; a wrong key: [`tui::keymap`]; a wrong cell in a
+//! session's pane: [`vt`]. Something Claude changed: [`agent`]. A lost task: `dispatcher::core` and
+//! [`store`]. The wire: `assets/openapi.json`.
 
 pub mod agent;
 pub mod api;
