@@ -38,6 +38,8 @@ Errors go to stderr, with --json as one JSON object {kind, message, hints}.";
 /// A prompt becomes a Claude Code session in tmux; Parhelia knows at every moment what it is
 /// doing and what it costs, and you can step in at any time. Any unique prefix of a task's id
 /// will do where an ID is asked for. Commands start the dispatcher when it is not running.
+///
+/// Without a command, on a terminal, the dashboard opens; `parhelia demo` shows it at work.
 #[derive(Debug, Parser)]
 #[command(name = "parhelia", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
