@@ -184,12 +184,19 @@ pub fn check(ground: &Ground<'_>, row: &Row) -> TaskView {
     after
 }
 
-/// Leaves out the idle before the first turn: with a prompt to begin with, Claude's registry says
-/// idle for so short a time that it may be busy when it is first read.
+/// Leaves out the idle before the first turn of each launch: with a prompt to begin with, Claude's
+/// registry says idle for so short a time that it may be busy when it is first read.
 fn without_first_idle(words: &str) -> String {
-    let first = words.split(' ').position(|it| it == "working").unwrap_or(0);
-    let kept = words.split(' ').enumerate().filter(|(at, it)| first <= *at || *it != "idle");
-    kept.map(|(_, it)| it).collect::<Vec<&str>>().join(" ")
+    let mut begins = true;
+    let kept = words.split(' ').filter(|it| {
+        match *it {
+            "starting" => begins = true,
+            "working" => begins = false,
+            _ => (),
+        }
+        !begins || *it != "idle"
+    });
+    kept.collect::<Vec<&str>>().join(" ")
 }
 
 /// Takes a turn that seems to come again for one: where files are asked after every 0.3 s, the
