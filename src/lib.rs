@@ -33,6 +33,7 @@
 //! | [`shell`] | the lower waist: a machine as four verbs |
 //! | [`tmux`], [`git`] | drivers over any shell |
 //! | [`agent`] | Claude Code: launch, hooks, transcript, answers |
+//! | [`checkpoint`] | saving a workspace with its conversation, and bringing them back |
 //! | [`provider`] | the upper waist: where workers come from |
 //! | [`vt`] | a terminal as data: bytes to cells, keys to bytes |
 //! | [`api`] | wire types and the client |
@@ -47,16 +48,19 @@
 //! ([`git`]) and the session ([`tmux`]) with the files that [`agent`] wrote. `watch` follows what
 //! Claude writes, `read` turns it into facts, and the evidence decides the activity. A turn that
 //! ended with nothing left completes the task after a grace; `end` closes what is to be closed.
+//! Meanwhile `keeper` saves what changed whenever a turn ends, somebody leaves, or something is about
+//! to be destroyed, and fetches it to this machine.
 //!
 //! # Where to look
 //!
 //! A wrong state: `domain::activity`, and `parhelia task show --why`. A wrong word on the screen:
 //! [`cli`], or the panel's file in [`tui::pane`]; a wrong key: [`tui::keymap`]; a wrong cell in a
 //! session's pane: [`vt`]. Something Claude changed: [`agent`]. A lost task: `dispatcher::core` and
-//! [`store`]. The wire: `assets/openapi.json`.
+//! [`store`]. A checkpoint that was not made, or not kept: `dispatcher::keeper`. The wire: `assets/openapi.json`.
 
 pub mod agent;
 pub mod api;
+pub mod checkpoint;
 pub mod cli;
 pub mod config;
 pub mod dispatcher;

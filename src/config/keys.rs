@@ -83,6 +83,7 @@ const KEYS: &[Key] = &[
     key!(User, "checkpoint.retention_days", checkpoint.retention_days, not_zero),
     key!(User, "checkpoint.triggers", checkpoint.triggers),
     key!(User, "checkpoint.include", checkpoint.include),
+    key!(User, "checkpoint.max_file_mb", checkpoint.max_file_mb, not_zero),
     key!(User, "dispatcher.max_concurrent_workers", dispatcher.max_concurrent_workers, not_zero),
     key!(User, "reconciler.poll_interval_seconds", reconciler.poll_interval_seconds, not_zero),
     key!(User, "reconciler.stale_threshold_seconds", reconciler.stale_threshold_seconds, not_zero),

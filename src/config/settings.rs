@@ -9,9 +9,10 @@ use crate::{
         error::{ConfigError, Position, Problem},
         keys::{self, Key, Trust},
         raw::{self, Entry},
-        value::{CommandLine, EnvName, Fraction, OnExceeded, Theme, Trigger},
+        value::{CommandLine, EnvName, Fraction, OnExceeded, Theme},
     },
     domain::{
+        checkpoint::Trigger,
         task::{Gpu, Isolation, PermissionMode, TaskKind},
         usd::Usd,
     },
@@ -121,6 +122,8 @@ pub struct Checkpoint {
     pub triggers: Vec<Trigger>,
     /// Ignored files that are saved all the same, as gitignore patterns.
     pub include: Vec<String>,
+    /// Files longer than so many MiB are named, not saved.
+    pub max_file_mb: u32,
 }
 
 /// The dispatcher.
@@ -270,6 +273,7 @@ impl Default for Settings {
                 retention_days: 30,
                 triggers: Trigger::ALL.to_vec(),
                 include: Vec::new(),
+                max_file_mb: 100,
             },
             dispatcher: Dispatcher { max_concurrent_workers: WORKERS },
             reconciler: Reconciler {

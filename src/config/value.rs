@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::{
     config::raw::Value,
     domain::{
+        checkpoint::Trigger,
         task::{Gpu, Isolation, PermissionMode, TaskKind},
         usd::Usd,
     },
@@ -404,32 +405,6 @@ words!(
         Block = "block",
         /// Running tasks are ended.
         Kill = "kill",
-    }
-);
-
-words!(
-    /// What makes a checkpoint.
-    Trigger {
-        /// The interval passed and something changed.
-        Periodic = "periodic",
-        /// A person left the session.
-        Detach = "detach",
-        /// A person asked for it.
-        Manual = "manual",
-        /// The task failed.
-        Error = "error",
-        /// The task completed.
-        Complete = "complete",
-        /// The dispatcher stops.
-        Shutdown = "shutdown",
-        /// The session is about to be killed.
-        BeforeKill = "before-kill",
-        /// An older state is about to replace this one.
-        BeforeRestore = "before-restore",
-        /// The worker is about to be released.
-        BeforePark = "before-park",
-        /// A command that deletes or rewrites is about to run.
-        BeforeRisky = "before-risky",
     }
 );
 

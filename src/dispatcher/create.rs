@@ -97,6 +97,9 @@ pub fn task(request: &CreateTask, settings: &Settings, now: Timestamp) -> Result
         usage: Usage::default(),
         last: String::new(),
         answer_bytes: None,
+        kept: Default::default(),
+        home: None,
+        origin: None,
     })
 }
 

@@ -7,8 +7,9 @@ use std::{
 
 use crate::{
     domain::{
+        checkpoint::Checkpoint,
         event::{Event, EventBody},
-        ids::TaskId,
+        ids::{CheckpointId, TaskId},
         state::Illegal,
         task::Task,
         usd::Usd,
@@ -146,6 +147,10 @@ pub struct Changes {
     pub prompts: Vec<(TaskId, u32, Vec<u8>)>,
     /// Answers to keep.
     pub answers: Vec<(TaskId, Vec<u8>)>,
+    /// Checkpoints as they will be.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Checkpoints that will be no more.
+    pub checkpoints_deleted: Vec<CheckpointId>,
     /// The number of the newest event.
     pub seq: u64,
 }
@@ -208,6 +213,26 @@ impl<'a> Draft<'a> {
         self.push(id, EventBody::Deleted, at);
     }
 
+    /// Writes down what happened to a checkpoint, whose task may be gone. `row` is the checkpoint
+    /// as it is from then on; nothing if it is no more.
+    pub fn checkpoint(
+        &mut self,
+        task: &TaskId,
+        id: &CheckpointId,
+        row: Option<Checkpoint>,
+        body: EventBody,
+        at: Timestamp,
+    ) {
+        match row {
+            Some(row) => self.changes.checkpoints.push(row),
+            None => self.changes.checkpoints_deleted.push(id.clone()),
+        }
+        // No state refuses such an event; a task that is gone has no one to tell.
+        if self.emit(task, body.clone(), at).is_err() {
+            self.push(task, body, at);
+        }
+    }
+
     /// Notes how far a file of a task was read.
     pub fn progress(&mut self, id: &TaskId, file: String, offset: u64) {
         self.changes.offsets.push((id.clone(), file, offset));
@@ -249,6 +274,8 @@ impl Changes {
             offsets: self.offsets.clone(),
             prompts: self.prompts.clone(),
             answers: self.answers.clone(),
+            checkpoints: self.checkpoints.clone(),
+            checkpoints_deleted: self.checkpoints_deleted.clone(),
         }
     }
 }

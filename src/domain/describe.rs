@@ -55,6 +55,54 @@ impl EventBody {
             EventBody::AnswerKept { bytes } => format!("final answer kept, {bytes} bytes"),
             EventBody::Deleted => "deleted".into(),
             EventBody::Noted { text } => text.clone(),
+            EventBody::CheckpointMade { .. }
+            | EventBody::CheckpointHeld { .. }
+            | EventBody::CheckpointFailed { .. }
+            | EventBody::CheckpointLabelled { .. }
+            | EventBody::CheckpointPinned { .. }
+            | EventBody::CheckpointDamaged { .. }
+            | EventBody::CheckpointDeleted { .. } => self.describe_checkpoint(),
+            EventBody::Restored { checkpoint, workspace, files, .. } => {
+                format!("restored {checkpoint} in {workspace}: {files} files changed")
+            }
+            EventBody::Rehomed { workspace } => format!("works in {workspace} from now on"),
+        }
+    }
+
+    fn describe_checkpoint(&self) -> String {
+        match self {
+            EventBody::CheckpointMade { checkpoint } => {
+                let change = &checkpoint.change;
+                let (id, trigger) = (&checkpoint.id, checkpoint.trigger);
+                format!(
+                    "checkpoint {id} ({trigger}) +{} -{}",
+                    change.lines_added, change.lines_removed
+                )
+            }
+            EventBody::CheckpointHeld { id, bytes } => {
+                format!("checkpoint {id} is safe on this machine, {bytes} bytes more")
+            }
+            EventBody::CheckpointFailed { trigger, detail } => {
+                format!("no checkpoint ({trigger}): {detail}")
+            }
+            EventBody::CheckpointLabelled { id, label: Some(label) } => {
+                format!("checkpoint {id} is called {label}")
+            }
+            EventBody::CheckpointLabelled { id, label: None } => {
+                format!("checkpoint {id} has no name any more")
+            }
+            EventBody::CheckpointPinned { id, pinned: true } => format!("checkpoint {id} pinned"),
+            EventBody::CheckpointPinned { id, pinned: false } => {
+                format!("checkpoint {id} not pinned any more")
+            }
+            EventBody::CheckpointDamaged { id, detail: Some(detail) } => {
+                format!("checkpoint {id} is damaged: {detail}")
+            }
+            EventBody::CheckpointDamaged { id, detail: None } => {
+                format!("checkpoint {id} is whole")
+            }
+            EventBody::CheckpointDeleted { id, why } => format!("checkpoint {id} deleted: {why}"),
+            _ => String::new(),
         }
     }
 }

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
+        checkpoint::{Checkpoint, Trigger},
         evidence::Observation,
-        ids::{HostPath, TaskId, WorkerId},
+        ids::{CheckpointId, HostPath, TaskId, WorkerId},
         state::{FailReason, StopCause},
         task::{Next, Task},
         usd::Usd,
@@ -79,6 +80,32 @@ pub enum EventBody {
     Deleted,
     /// Something a person should know.
     Noted { text: String },
+    /// This was saved of it.
+    CheckpointMade { checkpoint: Box<Checkpoint> },
+    /// A checkpoint arrived in the store on this machine, which grew by so many bytes.
+    CheckpointHeld { id: CheckpointId, bytes: u64 },
+    /// A checkpoint was wanted and could not be made.
+    CheckpointFailed { trigger: Trigger, detail: String },
+    /// A checkpoint was named.
+    CheckpointLabelled { id: CheckpointId, label: Option<String> },
+    /// A checkpoint was pinned or is no more.
+    CheckpointPinned { id: CheckpointId, pinned: bool },
+    /// A checkpoint was found damaged, or found whole again.
+    CheckpointDamaged { id: CheckpointId, detail: Option<String> },
+    /// A checkpoint was deleted: on a person's word, or by age or number.
+    CheckpointDeleted { id: CheckpointId, why: String },
+    /// A checkpoint's files were put there; what was there before is `safety`. With a
+    /// `conversation`, the task goes on with that one, as it was then.
+    Restored {
+        checkpoint: CheckpointId,
+        safety: Option<CheckpointId>,
+        workspace: HostPath,
+        files: u64,
+        #[serde(default)]
+        conversation: Option<String>,
+    },
+    /// It works in this directory from now on.
+    Rehomed { workspace: HostPath },
 }
 
 /// What the status line shows beside the cost.
@@ -178,6 +205,15 @@ impl EventBody {
             EventBody::AnswerKept { .. } => "answer-kept",
             EventBody::Deleted => "deleted",
             EventBody::Noted { .. } => "noted",
+            EventBody::CheckpointMade { .. } => "checkpoint-made",
+            EventBody::CheckpointHeld { .. } => "checkpoint-held",
+            EventBody::CheckpointFailed { .. } => "checkpoint-failed",
+            EventBody::CheckpointLabelled { .. } => "checkpoint-labelled",
+            EventBody::CheckpointPinned { .. } => "checkpoint-pinned",
+            EventBody::CheckpointDamaged { .. } => "checkpoint-damaged",
+            EventBody::CheckpointDeleted { .. } => "checkpoint-deleted",
+            EventBody::Restored { .. } => "restored",
+            EventBody::Rehomed { .. } => "rehomed",
         }
     }
 }

@@ -86,6 +86,11 @@ id!(
     WorkerId, "worker-"
 );
 
+id!(
+    /// Something saved of a task.
+    CheckpointId, "cp-"
+);
+
 impl TaskId {
     /// Returns the name of the task's tmux session.
     pub fn session_name(&self) -> String {

@@ -3,10 +3,11 @@
 //! A task is changed only by [`task::Task::fold`], which is the one caller of
 //! [`state::TaskState::apply`]. Everything a dispatcher learns is an [`event::EventBody`].
 //!
-//! Deliberately absent: `Parked` (it needs checkpoints), and any stored form of secrets.
+//! Deliberately absent: `Parked` (it needs the ledger), and any stored form of secrets.
 
 pub mod activity;
 pub mod ask;
+pub mod checkpoint;
 pub mod describe;
 pub mod event;
 pub mod evidence;

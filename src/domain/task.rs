@@ -1,12 +1,13 @@
 //! A task: a prompt with requirements, and all that became of it.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
-        event::{Connection, EventBody, Tokens},
+        checkpoint::{Kept, Newest, Origin},
+        event::{Connection, EventBody, Gauges, Tokens},
         evidence::Observation,
         ids::{HostPath, TaskId, WorkerId},
         state::{Contact, Illegal, TaskState, Transition},
@@ -47,6 +48,15 @@ pub struct Task {
     pub last: String,
     /// The length of the kept final answer, if there is one.
     pub answer_bytes: Option<u64>,
+    /// What is saved of it.
+    #[serde(default)]
+    pub kept: Kept,
+    /// The directory it works in since it was brought back there, in place of its own workspace.
+    #[serde(default)]
+    pub home: Option<HostPath>,
+    /// The checkpoint it was made of.
+    #[serde(default)]
+    pub origin: Option<Origin>,
 }
 
 /// How a launch begins.
@@ -141,7 +151,7 @@ macro_rules! words {
             }
         }
 
-        impl FromStr for $name {
+        impl std::str::FromStr for $name {
             type Err = String;
 
             fn from_str(text: &str) -> Result<$name, String> {
@@ -156,13 +166,15 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
     };
 }
+
+pub(crate) use words;
 
 words!(
     /// What sort of work a task is; decides defaults and is recorded.
@@ -270,6 +282,13 @@ struct Reading {
 }
 
 impl Meter {
+    /// Returns the meter of a task that begins with a copy of a conversation: its first figure, which
+    /// is what was carried over, was paid by the task it was copied from.
+    pub fn carried_over(conversation: &str) -> Meter {
+        let conversation = conversation.to_owned();
+        Meter { readings: vec![Reading { conversation, attempt: 0, total: Usd(i64::MAX) }] }
+    }
+
     /// Takes a reading and returns what was spent since the one before.
     pub fn read(&mut self, attempt: u32, conversation: &str, total: Usd) -> Usd {
         let found = self.readings.iter_mut().find(|it| it.conversation == conversation);
@@ -286,6 +305,19 @@ impl Meter {
         let spent = (total - reading.total).max(Usd::ZERO);
         reading.total = reading.total.max(total);
         spent
+    }
+}
+
+impl Usage {
+    /// Takes in a running total of Claude's, with what its status line shows beside it.
+    fn report(&mut self, attempt: u32, conversation: &str, total: Usd, gauges: Option<&Gauges>) {
+        let spent = self.meter.read(attempt, conversation, total);
+        self.model = self.model + spent;
+        if let Some(gauges) = gauges {
+            self.context_percent = gauges.context_percent;
+            self.lines_added = gauges.lines_added;
+            self.lines_removed = gauges.lines_removed;
+        }
     }
 }
 
@@ -323,13 +355,7 @@ impl Task {
             }
             EventBody::Observed { observation } => self.observe(observation, at),
             EventBody::CostReported { attempt, conversation, total, gauges } => {
-                let spent = self.usage.meter.read(*attempt, conversation, *total);
-                self.usage.model = self.usage.model + spent;
-                if let Some(gauges) = gauges {
-                    self.usage.context_percent = gauges.context_percent;
-                    self.usage.lines_added = gauges.lines_added;
-                    self.usage.lines_removed = gauges.lines_removed;
-                }
+                self.usage.report(*attempt, conversation, *total, gauges.as_ref());
             }
             EventBody::TokensCounted { message, tokens } => {
                 if self.usage.last_message.as_ref() != Some(message) {
@@ -367,13 +393,48 @@ impl Task {
             }
             EventBody::ContactChanged { connection } => self.reach(*connection, at),
             EventBody::AnswerKept { bytes } => self.answer_bytes = Some(*bytes),
-            EventBody::PromptSent { .. }
+            EventBody::CheckpointMade { .. }
+            | EventBody::CheckpointDeleted { .. }
+            | EventBody::CheckpointFailed { .. }
+            | EventBody::Restored { .. }
+            | EventBody::Rehomed { .. } => self.saved_or_brought_back(body),
+            EventBody::CheckpointHeld { .. }
+            | EventBody::CheckpointLabelled { .. }
+            | EventBody::CheckpointPinned { .. }
+            | EventBody::CheckpointDamaged { .. }
+            | EventBody::PromptSent { .. }
             | EventBody::Answered { .. }
             | EventBody::Interrupted { .. }
             | EventBody::Deleted
             | EventBody::Noted { .. } => (),
         }
         Ok(())
+    }
+
+    fn saved_or_brought_back(&mut self, body: &EventBody) {
+        match body {
+            EventBody::CheckpointMade { checkpoint } => {
+                let (id, at, trigger) = (checkpoint.id.clone(), checkpoint.at, checkpoint.trigger);
+                self.kept.count += 1;
+                self.kept.last = Some(Newest { id, at, trigger });
+                self.kept.failed = None;
+            }
+            EventBody::CheckpointDeleted { id, .. } => {
+                self.kept.count = self.kept.count.saturating_sub(1);
+                self.kept.last.take_if(|it| it.id == *id);
+            }
+            EventBody::CheckpointFailed { detail, .. } => self.kept.failed = Some(detail.clone()),
+            EventBody::Rehomed { workspace } => {
+                self.home = Some(workspace.clone());
+                if let Some(place) = &mut self.place {
+                    place.workspace = Some(workspace.clone());
+                }
+            }
+            EventBody::Restored { conversation: Some(conversation), .. } => {
+                self.conversation = Some(conversation.clone());
+            }
+            _ => (),
+        }
     }
 
     fn reach(&mut self, connection: Connection, at: Timestamp) {
@@ -439,6 +500,14 @@ mod tests {
         for (attempt, conversation, total, spent) in readings {
             let seen = meter.read(attempt, conversation, Usd(total));
             assert_eq!(seen, Usd(spent), "{attempt} {conversation} {total}");
+        }
+    }
+
+    #[test]
+    fn what_a_copy_carried_over_was_paid() {
+        let mut meter = Meter::carried_over("b");
+        for (attempt, total, spent) in [(1, 700, 0), (1, 900, 200), (2, 800, 0), (2, 950, 150)] {
+            assert_eq!(meter.read(attempt, "b", Usd(total)), Usd(spent), "{attempt} {total}");
         }
     }
 

@@ -4,10 +4,13 @@
 //! and a linked work tree; its files, index, HEAD, other branches, stash and configuration stay as
 //! they are. Hooks and file system monitors of the repository are not run.
 
+mod adopt;
 pub mod diff;
 pub mod keep;
 pub mod look;
 mod prepare;
+
+pub use adopt::{Adoption, Files};
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +35,7 @@ pub const BRANCH_PREFIX: &str = "parhelia/";
 
 /// Forgets what a surrounding git may have left in the environment. The first argument is the
 /// index to use, empty for the repository's own.
-const CLEAN: &str = "unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY \
+pub(crate) const CLEAN: &str = "unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY \
     GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_COMMON_DIR GIT_NAMESPACE GIT_PREFIX GIT_CONFIG \
     GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS GIT_CEILING_DIRECTORIES GIT_QUARANTINE_PATH \
     GIT_LITERAL_PATHSPECS GIT_GLOB_PATHSPECS GIT_NOGLOB_PATHSPECS GIT_ICASE_PATHSPECS \

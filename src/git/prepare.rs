@@ -291,7 +291,7 @@ impl Git {
     }
 }
 
-fn record_path(dest: &HostPath) -> HostPath {
+pub(super) fn record_path(dest: &HostPath) -> HostPath {
     beside(dest, "parhelia")
 }
 

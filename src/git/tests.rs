@@ -8,6 +8,8 @@ use std::{
 use super::*;
 use crate::shell::local::LocalShell;
 
+mod adopt;
+
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A repository in a directory of its own, with a place for work trees beside it.

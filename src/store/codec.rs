@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        checkpoint::Checkpoint,
         event::{Event, EventBody},
         ids::TaskId,
         task::Task,
@@ -13,6 +14,11 @@ use crate::{
 /// Returns the stored form of a task.
 pub fn task_body(task: &Task) -> Result<String, StoreError> {
     serde_json::to_string(task).map_err(|it| unstorable(&task.id, &it))
+}
+
+/// Returns the stored form of a checkpoint.
+pub fn checkpoint_body(checkpoint: &Checkpoint) -> Result<String, StoreError> {
+    serde_json::to_string(checkpoint).map_err(|it| unstorable(&checkpoint.id, &it))
 }
 
 /// Returns the stored form of an event's body.

@@ -31,7 +31,12 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    domain::{event::Event, ids::TaskId, task::Task},
+    domain::{
+        checkpoint::Checkpoint,
+        event::Event,
+        ids::{CheckpointId, TaskId},
+        task::Task,
+    },
     stdx::time::Timestamp,
     store::{error::StoreError, reader::Job, writer::Write},
 };
@@ -76,6 +81,23 @@ pub struct Batch {
     pub prompts: Vec<(TaskId, u32, Vec<u8>)>,
     /// Final answers to keep, replacing older ones.
     pub answers: Vec<(TaskId, Vec<u8>)>,
+    /// Checkpoints to insert or replace. They outlive their tasks.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Checkpoints to delete; done after the others.
+    pub checkpoints_deleted: Vec<CheckpointId>,
+}
+
+/// Which checkpoints are wanted, newest first. Every condition must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckpointQuery {
+    /// Of this task only, which may be deleted.
+    pub task: Option<TaskId>,
+    /// Whose id begins like this.
+    pub prefix: Option<String>,
+    /// Begun before this.
+    pub before: Option<Timestamp>,
+    /// At most so many; nothing for all.
+    pub limit: Option<usize>,
 }
 
 /// Which events are wanted. Every condition must hold.
@@ -201,6 +223,15 @@ impl Store {
     pub async fn answer(&self, task: &TaskId) -> Result<Option<Vec<u8>>, StoreError> {
         let task = task.clone();
         self.read(move |it| query::answer(it, &task)).await
+    }
+
+    /// Returns the checkpoints that `query` asks for, newest first.
+    ///
+    /// # Errors
+    ///
+    /// If the file or a row cannot be read.
+    pub async fn checkpoints(&self, query: CheckpointQuery) -> Result<Vec<Checkpoint>, StoreError> {
+        self.read(move |it| query::checkpoints(it, &query)).await
     }
 
     /// Returns `task` as it was last committed.

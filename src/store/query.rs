@@ -5,8 +5,8 @@ use std::{collections::HashMap, path::Path};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
 
 use crate::{
-    domain::{event::Event, ids::TaskId, task::Task},
-    store::{Events, Loaded, Query, codec, error::StoreError, reader::Source},
+    domain::{checkpoint::Checkpoint, event::Event, ids::TaskId, task::Task},
+    store::{CheckpointQuery, Events, Loaded, Query, codec, error::StoreError, reader::Source},
 };
 
 /// Reads what a dispatcher begins with.
@@ -61,6 +61,42 @@ pub fn prompt(source: &Source, task: &TaskId) -> Result<Option<Vec<u8>>, StoreEr
 /// Reads the final answer of `task`.
 pub fn answer(source: &Source, task: &TaskId) -> Result<Option<Vec<u8>>, StoreError> {
     bytes(source, "SELECT body FROM answers WHERE task = ?1", task)
+}
+
+/// Reads checkpoints, newest first.
+pub fn checkpoints(
+    source: &Source,
+    query: &CheckpointQuery,
+) -> Result<Vec<Checkpoint>, StoreError> {
+    let mut sql = "SELECT body FROM checkpoints WHERE 1".to_owned();
+    let mut params = Vec::new();
+    if let Some(task) = &query.task {
+        sql.push_str(" AND task = ?");
+        params.push(Value::Text(task.to_string()));
+    }
+    if let Some(prefix) = &query.prefix {
+        // A comparison, since LIKE would read `_` and `%` as wildcards.
+        sql.push_str(" AND substr(id, 1, ?) = ?");
+        params.push(Value::Integer(i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX)));
+        params.push(Value::Text(prefix.clone()));
+    }
+    if let Some(before) = query.before {
+        sql.push_str(" AND at < ?");
+        params.push(Value::Integer(before.0));
+    }
+    sql.push_str(" ORDER BY at DESC, rowid DESC LIMIT ?");
+    let limit = query.limit.and_then(|it| i64::try_from(it).ok());
+    params.push(Value::Integer(limit.unwrap_or(-1)));
+    let sqlite = |it: rusqlite::Error| StoreError::of_sqlite(&source.path, &it);
+    let mut statement = source.connection.prepare_cached(&sql).map_err(sqlite)?;
+    let bodies = statement.query_map(params_from_iter(params), |row| row.get::<_, String>(0));
+    bodies
+        .map_err(sqlite)?
+        .map(|it| {
+            serde_json::from_str(&it.map_err(sqlite)?)
+                .map_err(|it| corrupt(&source.path, &format!("a checkpoint's row: {it}")))
+        })
+        .collect()
 }
 
 /// Reads `task`.

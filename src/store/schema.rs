@@ -8,7 +8,8 @@ use crate::{stdx::random, store::error::StoreError};
 
 /// The steps from an empty file to the present form. Step `n` leads from schema `n` to `n + 1`;
 /// a step that was released is never changed, only followed by another.
-pub const MIGRATIONS: &[&str] = &["
+pub const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (
         key TEXT PRIMARY KEY,
         value TEXT NOT NULL
@@ -44,7 +45,18 @@ pub const MIGRATIONS: &[&str] = &["
         task TEXT PRIMARY KEY,
         body BLOB NOT NULL
     );
-"];
+",
+    "
+    CREATE TABLE checkpoints (
+        id TEXT PRIMARY KEY,
+        task TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    );
+    CREATE INDEX checkpoints_by_task ON checkpoints (task, at);
+    CREATE INDEX checkpoints_by_age ON checkpoints (at);
+",
+];
 
 /// Marks the file as ours (`PRAGMA application_id`): "Parh".
 const APPLICATION_ID: i32 = 0x5061_7268;

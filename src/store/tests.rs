@@ -13,10 +13,12 @@ use tempfile::TempDir;
 
 use super::{error::StoreError, *};
 use crate::domain::{
-    event::EventBody,
+    checkpoint::{Change, Kept, Newest, Trigger},
+    event::{EventBody, Tokens},
     ids::HostPath,
     state::TaskState,
     task::{Isolation, Next, PermissionMode, Requirements, TaskKind, TaskSpec, Usage},
+    usd::Usd,
 };
 
 /// Set for the child that the crash test kills: the directory it writes in.
@@ -64,6 +66,9 @@ fn task(id: TaskId, name: &str) -> Task {
         usage: Usage::default(),
         last: String::new(),
         answer_bytes: None,
+        kept: crate::domain::checkpoint::Kept::default(),
+        home: None,
+        origin: None,
     }
 }
 
@@ -222,7 +227,7 @@ fn a_newer_file_is_refused_untouched() {
     let error = Store::open(dir.path()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the database was written by a newer parhelia (schema 7, this one knows 1)"
+        "the database was written by a newer parhelia (schema 7, this one knows 2)"
     );
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
@@ -433,6 +438,48 @@ fn a_store_of_schema_1_opens() {
 }
 
 #[test]
+fn a_store_of_schema_2_opens() {
+    let dir = TempDir::new().unwrap();
+    let old = rusqlite::Connection::open(dir.path().join(FILE_NAME)).unwrap();
+    old.execute_batch(include_str!("../../tests/data/store/schema-2.sql")).unwrap();
+    drop(old);
+    let (store, loaded) = Store::open(dir.path()).unwrap();
+    let (task_id, checkpoint): (_, CheckpointId) = (id(1), "cp-aaaaaaaa".parse().unwrap());
+    let at = Timestamp(1_700_000_001_000);
+    let last = Newest { id: checkpoint.clone(), at, trigger: Trigger::BeforeKill };
+    let kept = Kept { count: 1, last: Some(last), failed: None };
+    assert_eq!(loaded.tasks, [Task { kept, ..task(task_id.clone(), "after 2") }]);
+    let expected = Checkpoint {
+        id: checkpoint,
+        task: task_id.clone(),
+        task_name: "after 2".into(),
+        at,
+        trigger: Trigger::BeforeKill,
+        label: None,
+        pinned: true,
+        commit: "4b825dc642cb6eb9a060e54bf8d69288fbee4904".into(),
+        parent: None,
+        provider: "local".into(),
+        workspace: HostPath::new("/w").unwrap(),
+        change: Change { added: 1, modified: 2, deleted: 3, lines_added: 4, lines_removed: 5 },
+        files: 6,
+        bytes: 7,
+        left_out: 8,
+        stored: Some(9),
+        damage: None,
+        conversation: Some("c".into()),
+        branch: Some("main".into()),
+        head: None,
+        turns: 10,
+        tokens: Tokens { input: 11, output: 12, cache_read: 13, cache_write: 14 },
+        cost: Usd(15),
+    };
+    let query = CheckpointQuery { task: Some(task_id), ..CheckpointQuery::default() };
+    assert_eq!(block_on(store.checkpoints(query)).unwrap(), [expected]);
+    block_on(store.close());
+}
+
+#[test]
 fn a_migration_happens_wholly_or_not_at_all() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join(FILE_NAME);
@@ -442,12 +489,13 @@ fn a_migration_happens_wholly_or_not_at_all() {
         (number, connection.prepare("SELECT * FROM extra").is_ok())
     };
     let mut connection = rusqlite::Connection::open(&path).unwrap();
-    let broken = [schema::MIGRATIONS[0], "CREATE TABLE extra (a); CREATE TABLE tasks (b);"];
+    let now = u32::try_from(schema::MIGRATIONS.len()).unwrap();
+    let and = |step: &'static str| [schema::MIGRATIONS, &[step]].concat();
+    let broken = and("CREATE TABLE extra (a); CREATE TABLE tasks (b);");
     assert!(schema::migrate(&mut connection, &broken).is_err());
-    assert_eq!(version(&connection), (1, false));
-    let right = [schema::MIGRATIONS[0], "CREATE TABLE extra (a);"];
-    schema::migrate(&mut connection, &right).unwrap();
-    assert_eq!(version(&connection), (2, true));
+    assert_eq!(version(&connection), (now, false));
+    schema::migrate(&mut connection, &and("CREATE TABLE extra (a);")).unwrap();
+    assert_eq!(version(&connection), (now + 1, true));
 }
 
 /// A batch with its events still unnumbered: (tasks, deleted, events, offsets).

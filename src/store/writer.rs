@@ -233,6 +233,16 @@ fn insert(transaction: &Transaction<'_>, batch: &Batch, path: &Path) -> Result<(
             params![task.as_str(), body],
         )?;
     }
+    for it in &batch.checkpoints {
+        run(
+            "INSERT INTO checkpoints (id, task, at, body) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (id) DO UPDATE SET body = ?4",
+            params![it.id.as_str(), it.task.as_str(), it.at.0, codec::checkpoint_body(it)?],
+        )?;
+    }
+    for id in &batch.checkpoints_deleted {
+        run("DELETE FROM checkpoints WHERE id = ?1", params![id.as_str()])?;
+    }
     for task in &batch.deleted {
         for sql in [
             "DELETE FROM tasks WHERE id = ?1",

@@ -144,6 +144,7 @@ const LAYERS: &[Layer] = &[
             "tui/pane",
             "tui/popup",
             "tui/sort",
+            "tui/syntax",
             "tui/theme",
             "tui/update",
             "tui/view",

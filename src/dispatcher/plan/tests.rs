@@ -58,6 +58,9 @@ fn task(priority: i32, at: i64) -> Task {
         usage: Usage::default(),
         last: String::new(),
         answer_bytes: None,
+        kept: Default::default(),
+        home: None,
+        origin: None,
     }
 }
 

@@ -20,7 +20,7 @@ impl Source {
 
     /// Returns whether the whole file is a module of tests.
     pub fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs")
+        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
     }
 
     /// Returns its tokens.

@@ -1,0 +1,339 @@
+# Lists what differs from what the shadow's indexes know, and what git does not show.
+#
+# SHADOW TOKEN WORKSPACE HUGE PREVIOUS ALONE SECRETS COUNT INCLUDE… (NUMBER KIND PATH OUTER BELOW)…
+#
+# KIND is `work` or `git`. OUTER is the unit that this one is in, and BELOW its path there. SECRETS
+# is not empty if secrets are wanted. ALONE is not empty if nothing is to be borrowed from the user's
+# repository. What is listed is written as sections: `NAME.NUMBER LENGTH`, a newline, the bytes.
+shadow=$1 token=$2 ws=$3 huge=$4 previous=$5 alone=$6 secrets=$7 count=$8
+shift 8
+[ -d "$ws" ] || exit 40
+command -v git >/dev/null || exit 41
+tmp=$shadow/tmp/$token
+
+# Makes the shadow, whole or not at all.
+begin() {
+    [ ! -e "$shadow" ] || exit 42
+    new=$shadow.new-$token
+    mkdir -p "$new" && git init -q --bare --template= "$new" >/dev/null || exit 43
+    mkdir -p "$new/info" "$new/tmp" "$new/objects/info" || exit 43
+    echo '* -text -eol -filter -ident -working-tree-encoding -merge' | cat >"$new/info/attributes" &&
+        : >"$new/info/exclude" && cat >"$new/config" <<'CONFIG' || { rm -rf "$new"; exit 43; }
+[core]
+	repositoryformatversion = 0
+	bare = true
+	fileMode = true
+	symlinks = true
+	ignoreCase = false
+	autocrlf = false
+	safecrlf = false
+	protectNTFS = false
+	protectHFS = false
+	precomposeUnicode = false
+	excludesFile = /dev/null
+	attributesFile = /dev/null
+	fsmonitor = false
+	untrackedCache = false
+	splitIndex = false
+	sparseCheckout = false
+	hooksPath = /dev/null
+	logAllRefUpdates = false
+	compression = 1
+	looseCompression = 1
+	fsync = none
+	trustctime = true
+[index]
+	sparse = false
+	version = 2
+[feature]
+	manyFiles = false
+[gc]
+	auto = 0
+[maintenance]
+	auto = false
+[submodule]
+	recurse = false
+[diff]
+	renames = false
+CONFIG
+    mv "$new" "$shadow" 2>/dev/null || { rm -rf "$new"; [ -e "$shadow/HEAD" ] || exit 43; }
+}
+
+# Learns of the repository that the workspace is in; `repo` stays empty if there is none.
+know() {
+    repo='' prefix='' gitdir='' common='' shallow='' format='' extra=''
+    facts=$(user rev-parse --show-prefix --absolute-git-dir --git-common-dir \
+        --is-shallow-repository --show-object-format 2>/dev/null) || return 0
+    { read -r prefix; read -r gitdir; read -r common; read -r shallow; read -r format; read -r extra; } <<FACTS
+$facts
+FACTS
+    case $common in /*) ;; *) common=$ws/$common ;; esac
+    # A newline in a path would have shifted the lines.
+    [ -n "$format" ] && [ -z "$extra" ] && [ -d "$gitdir" ] && [ -d "$common" ] || return 0
+    repo=yes
+    inside=no
+    if [ -z "$prefix" ] && [ "$(cd "$common" && pwd -P)" = "$(cd "$gitdir" && pwd -P)" ]; then
+        case $(cd "$gitdir" && pwd -P) in "$(cd "$ws" && pwd -P)"/*) inside=yes ;; esac
+    fi
+    user config -z --get-regexp \
+        '^(remote\..*\.(url|promisor)|extensions\.partialclone|core\.sparsecheckout)$' \
+        >"$tmp/config" 2>/dev/null
+    head=$(user rev-parse -q --verify 'HEAD^{commit}')
+    branch=$(user symbolic-ref -q HEAD)
+    : >"$tmp/refs"
+    : >"$tmp/tips"
+    if [ "$inside" = yes ]; then
+        form='%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)'
+        user for-each-ref --format="$form" refs/heads refs/tags refs/stash >"$tmp/refs"
+        if [ -n "$head" ]; then
+            user for-each-ref --no-merged "$head" --format="$form" refs/heads refs/tags refs/stash
+        else
+            cat "$tmp/refs"
+        fi >"$tmp/tips" 2>/dev/null
+    fi
+}
+
+# Lets the shadow read the user's objects instead of having copies.
+borrow() {
+    file=$shadow/objects/info/alternates
+    if [ -n "$repo" ] && [ "$format" = sha1 ] && [ -z "$alone" ] && [ -d "$common/objects" ]; then
+        line=$(cd "$common/objects" && pwd -P)
+        mkdir -p "$shadow/objects/info" || stop 43
+        # What it borrowed from before may still be needed.
+        if ! { [ -f "$file" ] && grep -qxF -e "$line" "$file"; }; then
+            { cat "$file" 2>/dev/null; printf '%s\n' "$line"; } >"$tmp/alternates" &&
+                mv "$tmp/alternates" "$file" || stop 43
+        fi
+    fi
+    if [ -f "$file" ]; then
+        while IFS= read -r line; do
+            [ -d "$line" ] || stop 42
+        done <"$file"
+    fi
+}
+
+# Copies the user's index, and makes a tree of it.
+stage() {
+    staged=''
+    [ -n "$repo" ] && [ -z "$prefix" ] && [ "$format" = sha1 ] && [ -z "$alone" ] || return 0
+    if [ ! -e "$gitdir/index" ]; then
+        staged=$(GIT_INDEX_FILE=$tmp/none git --git-dir="$shadow" write-tree 2>/dev/null)
+        return 0
+    fi
+    cp -p "$gitdir/index" "$tmp/staged" 2>/dev/null || return 0
+    if [ -n "$(user rev-parse --shared-index-path 2>/dev/null)" ] ||
+        tr '\000\n' '\n\000' <"$tmp/config" | tr -d '\000' | grep -q '^core.sparsecheckouttrue$'; then
+        # It is not whole by itself.
+        user ls-files -s -z >"$tmp/entries" 2>/dev/null || return 0
+        rm -f "$tmp/staged"
+        odd=yes
+        GIT_INDEX_FILE=$tmp/staged git --git-dir="$shadow" update-index -z --index-info \
+            <"$tmp/entries" 2>/dev/null || return 0
+    else
+        odd=''
+    fi
+    staged=$(GIT_INDEX_FILE=$tmp/staged git --git-dir="$shadow" write-tree 2>/dev/null) || staged=''
+}
+
+# Finds the index to begin with: what the shadow has, else the user's own, whose entries say which
+# files need not be read.
+index() {
+    idx=$tmp/index.$1
+    if [ -f "$shadow/index.$1" ]; then
+        cp -p "$shadow/index.$1" "$idx" || stop 43
+    elif [ "$1" = 0 ] && [ -s "$tmp/staged" ] && [ -z "$odd" ]; then
+        cp -p "$gitdir/index" "$idx" 2>/dev/null || return 0
+        if ! GIT_INDEX_FILE=$idx git --git-dir="$shadow" ls-files -v >"$tmp/flags" 2>/dev/null; then
+            rm -f "$idx"
+        elif grep -q '^[a-zS]' "$tmp/flags"; then
+            # Files that git was told not to look at are looked at.
+            for flag in --no-assume-unchanged --no-skip-worktree; do
+                GIT_INDEX_FILE=$idx git --git-dir="$shadow" ls-files -z |
+                    GIT_INDEX_FILE=$idx git --git-dir="$shadow" --work-tree="$ws" \
+                        update-index -z $flag --stdin || { rm -f "$idx"; break; }
+            done
+        fi
+        [ ! -f "$idx" ] || unconvert || rm -f "$idx"
+    fi
+}
+
+# Takes those files out of a copy of the user's index whose content there is not what the file
+# holds: git converts ends of lines, encodings and what filters do. Where only ends of lines differ
+# the length does; what else may be converted is known by its attributes.
+unconvert() {
+    {
+        GIT_INDEX_FILE=$idx git --git-dir="$shadow" ls-files -s |
+            awk '{ print $1 == "160000" ? "-" : $2 }' |
+            git --git-dir="$shadow" cat-file --batch-check='%(objectsize)' >"$tmp/sizes"
+        GIT_INDEX_FILE=$idx git --git-dir="$shadow" ls-files --debug |
+            awk 'NR % 6 == 0 { print $2 }' | paste "$tmp/sizes" - |
+            awk '/missing/ { next } $1 != $2 { print NR }' >"$tmp/differing"
+        if [ -s "$tmp/differing" ]; then
+            GIT_INDEX_FILE=$idx git --git-dir="$shadow" ls-files -z | tr '\000\n' '\n\000' |
+                awk 'NR == FNR { differs[$1]; next } FNR in differs' "$tmp/differing" - |
+                tr '\000\n' '\n\000'
+        fi
+        if [ -f "$common/info/attributes" ] || [ -f "$home/.config/git/attributes" ] ||
+            [ -f /etc/gitattributes ] || [ -n "$(user config core.attributesFile)" ] ||
+            [ -n "$(user ls-files -c -o -- .gitattributes '*/.gitattributes' | head -n 1)" ]; then
+            user ls-files -z | user check-attr -z --stdin filter ident working-tree-encoding |
+                tr '\000\n' '\n\000' | awk 'NR % 3 == 1 { path = $0 }
+                    NR % 3 == 0 && $0 != "unspecified" && $0 != "unset" { print path }' |
+                tr '\000\n' '\n\000'
+        fi
+    } >"$tmp/converted"
+    [ ! -s "$tmp/converted" ] ||
+        GIT_INDEX_FILE=$idx git --git-dir="$shadow" --work-tree="$ws" \
+            update-index -z --force-remove --stdin <"$tmp/converted"
+}
+
+# For find: names, then what ls says of them, sorted by name.
+list='printf "%s\000" "$@"; printf "\000"; ls -ldnq -- "$@"; printf "\000"'
+empty='printf "%s\000" "$@" >>"$empties"'
+
+# Finds what git does not show: other permissions, empty directories, what is no file, large files,
+# and what is called `.git`. Directories in $@ are ignored ones.
+walk='
+    set -- "$@" ./.git/
+    first=yes
+    for path; do
+        shift
+        case $path in
+        ./.git/) ;;
+        *) set -- "$@" -o -path "$path" ;;
+        esac
+    done
+    find . ! -name . -name ".[gG][iI][tT]" -prune -exec sh -c "$list" sh {} + \
+        -o \( -path ./. "$@" \) -prune \
+        -o \( -type d -empty -exec sh -c "$empty" sh {} + \
+            -o -type d ! -perm "$dirs" -o -type f ! -perm "$files" ! -perm "$executables" \
+            -o -type f -size "+${huge}c" -o ! -type f ! -type d ! -type l \
+            -o -type l -name ".[gG][iI][tT][mM][oO][dD][uU][lL][eE][sS]" -o -name . \) \
+            -exec sh -c "$list" sh {} +
+'
+files=$(printf %o $((0666 & ~0$mask)))
+executables=$(printf %o $((0777 & ~0$mask)))
+dirs=$executables
+export list empty huge files executables dirs
+
+# Lists the unit $1 of kind $2 in $root into files, side by side.
+look() {
+    GIT_DIR=$shadow GIT_WORK_TREE=$root GIT_INDEX_FILE=$tmp/index.$1
+    export GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+    empties=$tmp/empty.$1
+    export empties
+    : >"$empties"
+    cd "$root" || stop 43
+    if [ "$2" = git ]; then
+        standard='' exclude=''
+    else
+        standard=--exclude-standard exclude=$tmp/exclude.$1
+        case $1 in
+        0) [ -n "$repo" ] && cat "$common/info/exclude" ;;
+        *) cat "$root/.git/info/exclude" || cat "$(git --git-dir="$root/.git" rev-parse --git-path info/exclude)" ;;
+        esac >"$exclude" 2>/dev/null
+    fi
+    {
+        : >"$tmp/ignored.$1"
+        if [ -n "$standard" ]; then
+            git ls-files -z -o -i $standard -X "$exclude" --directory >"$tmp/ignored.$1" 2>/dev/null
+        fi
+        # Only directories, and not too many, are worth a test at every step; what is not passed
+        # over here is sorted out later. With patterns to include nothing is passed over.
+        {
+            if [ "$count" = 0 ]; then
+                tr '\000\n' '\n\000' <"$tmp/ignored.$1" |
+                    sed -n '/\/$/{s/[][*?\\]/\\&/g;s|/$||;s|^|./|;p;}' | head -n 200 |
+                    tr '\000\n' '\n\000'
+            fi
+            printf './.git/\000'
+        } | xargs -0 sh -c "$walk" sh >"$tmp/found.$1" 2>/dev/null
+        :
+    } &
+    walking=$!
+    git ls-files -z -o ${standard:+"$standard"} ${exclude:+-X "$exclude"} \
+        >"$tmp/new.$1" 2>"$tmp/shut.$1" &
+    listing=$!
+    git diff-files -z --raw --no-abbrev --ignore-submodules=all >"$tmp/changed.$1" || stop 43
+    : >"$tmp/included.$1"
+    : >"$tmp/kept.$1"
+    : >"$tmp/forced.$1"
+    : >"$tmp/dropped.$1"
+    : >"$tmp/held.$1"
+    : >"$tmp/inherited.$1"
+    if [ -n "$standard" ]; then
+        git ls-files -z -c -i $standard -X "$exclude" >"$tmp/dropped.$1" || stop 43
+        if [ "$1" != 0 ]; then
+            (ws=$root; user ls-files -z -c -i $standard)
+        elif [ -n "$repo" ]; then
+            user ls-files -z -c -i $standard
+        fi >"$tmp/forced.$1" 2>/dev/null
+        if [ "$count" != 0 ]; then
+            git ls-files -z -o -i -X "$tmp/include" >"$tmp/included.$1" || stop 43
+            git ls-files -z -c -i -X "$tmp/include" >"$tmp/kept.$1" || stop 43
+        fi
+    fi
+    if [ "$2" = work ] && [ -e "$tmp/recall" ]; then
+        git ls-files -z -c >"$tmp/held.$1" || stop 43
+    fi
+    if [ "$2" = work ] && [ "$1" != 0 ] && [ -f "$tmp/index.$3" ]; then
+        # Files that were those of the unit around it.
+        GIT_INDEX_FILE=$tmp/index.$3 git --work-tree=/ --literal-pathspecs \
+            ls-files -z --full-name -- "/$4/" >"$tmp/inherited.$1" || stop 43
+    fi
+    wait "$listing" || { cat "$tmp/shut.$1" >&2; stop 43; }
+    wait "$walking"
+    for what in changed new shut ignored found empty dropped forced included kept held inherited; do
+        out "$what.$1" "$tmp/$what.$1"
+    done
+}
+
+[ -e "$shadow/HEAD" ] || begin
+mkdir -p "$tmp" || exit 43
+git --git-dir="$shadow" rev-parse --git-dir >/dev/null || stop 42
+# Once borrowing has failed it is not tried again.
+[ -z "$alone" ] || : >"$shadow/alone"
+[ ! -e "$shadow/alone" ] || alone=yes
+: >"$tmp/stamp"
+: >"$tmp/include"
+included=$count
+while [ "$included" -gt 0 ]; do
+    printf '%s\n' "$1" >>"$tmp/include"
+    included=$((included - 1))
+    shift
+done
+
+if [ "$1" = 0 ]; then
+    know
+    borrow
+    stage
+    if [ -n "$previous" ]; then
+        if git --git-dir="$shadow" cat-file blob "$previous:meta.json" >"$tmp/previous" 2>/dev/null; then
+            out previous "$tmp/previous"
+        elif git --git-dir="$shadow" for-each-ref --format='%(objectname)' refs/checkpoints 2>/dev/null |
+            grep -qxF -e "$previous"; then
+            stop 42
+        fi
+    fi
+    printf '%s\000' "$mask" "$repo" "$prefix" "${inside-}" "$shallow" "${alone:-$format}" "${head-}" \
+        "${branch-}" "$staged" >"$tmp/facts"
+    out facts "$tmp/facts"
+    for what in config refs tips; do
+        [ -f "$tmp/$what" ] && out "$what" "$tmp/$what"
+    done
+else
+    repo=''
+fi
+# Secrets that were wanted once are looked for until they are gone.
+if [ -n "$secrets" ] || [ "$count" != 0 ]; then
+    : >"$shadow/secrets"
+elif [ -e "$shadow/secrets" ]; then
+    : >"$tmp/recall"
+fi
+while [ $# -ge 5 ]; do
+    n=$1 kind=$2 root=$ws${3:+/$3} outer=$4 below=$5
+    shift 5
+    index "$n"
+    look "$n" "$kind" "$outer" "$below"
+done
+exit 0

@@ -1,0 +1,251 @@
+# Takes what the plan says into the shadow, and makes a checkpoint of it.
+#
+# SHADOW TOKEN WORKSPACE MODE ID TIME PREVIOUS SAME STAGED BLOBS
+#   META-FROM META-LENGTH
+#   UNITS (NUMBER KIND PATH ADD-FROM ADD-LENGTH DROP-FROM DROP-LENGTH MANIFEST-FROM MANIFEST-LENGTH)…
+#   BESIDES (NAME KIND WHERE FROM LENGTH)…
+#   PARENT…
+#
+# BLOBS is a program for perl, used if there is one. MODE is `save` or `now`. KIND of a unit is
+# `work`, `git` or `file`; of what is beside the workspace `path` or `bytes`. FROM and LENGTH say
+# where in the input something is.
+shadow=$1 token=$2 ws=$3 mode=$4 id=$5 time=$6 previous=$7 same=$8 staged=$9
+shift 9
+blobs=$1 meta_from=$2 meta_length=$3 units=$4
+shift 4
+tmp=$shadow/tmp/$token
+in=$tmp/in
+[ -d "$tmp" ] || exit 42
+cat >"$in" || stop 43
+GIT_DIR=$shadow
+export GIT_DIR
+
+slice() {
+    tail -c "+$(($1 + 1))" "$in" | head -c "$2"
+}
+
+# Says which of the files named by the input cannot be opened.
+closed='for path; do [ -r "$path" ] || [ -h "$path" ] || [ ! -e "$path" ] || printf "%s\000" "$path"; done'
+
+# Takes in the files named in $tmp/add by way of packs, which is several times as fast for many of
+# them. Fails without harm if that cannot be done.
+many() {
+    parts=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+    [ "$parts" -le 4 ] || parts=4
+    part=0 pids='' lists=''
+    while [ "$part" -lt "$parts" ]; do
+        set -- "$tmp/what.$part" "$tmp/marks.$part"
+        {
+            perl -e "$blobs" write "$part" "$parts" "$tmp/add" "$1" |
+                git -c core.compression=1 -c fastimport.unpackLimit=0 fast-import --quiet --done \
+                    --depth=0 --big-file-threshold=512m --export-marks="$2"
+        } >/dev/null 2>"$tmp/said.$part" &
+        pids="$pids $!" lists="$lists $part"
+        part=$((part + 1))
+    done
+    for pid in $pids; do
+        wait "$pid" || fine=no
+    done
+    [ "${fine-}" != no ] || return 1
+    set --
+    for part in $lists; do
+        set -- "$@" "$tmp/what.$part" "$tmp/marks.$part"
+    done
+    perl -e "$blobs" index "$@" >"$tmp/entries" || return 1
+    git update-index -z --add --replace --index-info <"$tmp/entries" || return 1
+    set --
+    for part in $lists; do
+        set -- "$@" "$tmp/what.$part"
+    done
+    perl -e "$blobs" stat "$GIT_INDEX_FILE" "$@" || :
+}
+
+# Brings the index of the unit in $root in line with its files.
+add() {
+    if [ "$2" -gt 0 ]; then
+        slice "$1" "$2" >"$tmp/add" || stop 43
+        fine=''
+        if [ "$(tr -cd '\000' <"$tmp/add" | wc -c)" -gt 2000 ] && command -v perl >/dev/null && many 2>/dev/null; then
+            return 0
+        fi
+        if ! git update-index -z --add --remove --replace --stdin <"$tmp/add" 2>"$tmp/said"; then
+            cat "$tmp/said" >&2
+            probe
+            sweep
+            rm -f "$GIT_INDEX_FILE.lock"
+            printf '%s' "$n" >"$tmp/unit"
+            out unit "$tmp/unit"
+            xargs -0 sh -c "$closed" sh <"$tmp/add" >"$tmp/closed"
+            out closed "$tmp/closed"
+            exit 44
+        fi
+    fi
+}
+
+# Makes a blob of a file or a link; says `MODE BLOB`.
+one() {
+    if [ -h "$1" ]; then
+        link=$(readlink "$1"; printf x)
+        link=${link%?x}
+        printf '120000 %s' "$(printf %s "$link" | git hash-object -w --stdin)"
+    else
+        blob=$(git hash-object -w --no-filters -- "$1") || return
+        if [ -x "$1" ]; then printf '100755 %s' "$blob"; else printf '100644 %s' "$blob"; fi
+    fi
+}
+
+: >"$tmp/u" && : >"$tmp/m" && : >"$tmp/top" || stop 43
+numbers='' singles=0 extra=0
+while [ "$units" -gt 0 ]; do
+    n=$1 kind=$2 root=$ws${3:+/$3}
+    add_from=$4 add_length=$5 drop_from=$6 drop_length=$7 from=$8 length=$9
+    shift 9
+    units=$((units - 1))
+    if [ "$kind" = file ]; then
+        singles=$((singles + 1))
+        entry=$(one "$root") || stop 43
+        [ -h "$root" ] || extra=$((extra + $(wc -c <"$root")))
+        printf '%s blob %s\t%s\n' "${entry% *}" "${entry#* }" "$n" >>"$tmp/u" || stop 43
+    else
+        numbers="$numbers $n"
+        GIT_WORK_TREE=$root GIT_INDEX_FILE=$tmp/index.$n
+        export GIT_WORK_TREE GIT_INDEX_FILE
+        cd "$root" || stop 43
+        if [ "$drop_length" -gt 0 ]; then
+            slice "$drop_from" "$drop_length" | git update-index -z --force-remove --stdin || stop 43
+        fi
+        add "$add_from" "$add_length"
+        tree=$(git write-tree) || stop 43
+        if [ "$n" = 0 ]; then
+            printf '040000 tree %s\tw\n' "$tree" >>"$tmp/top" || stop 43
+        else
+            printf '040000 tree %s\t%s\n' "$tree" "$n" >>"$tmp/u" || stop 43
+        fi
+    fi
+    blob=$(slice "$from" "$length" | git hash-object -w --stdin) || stop 43
+    printf '100644 blob %s\t%s\n' "$blob" "$n" >>"$tmp/m" || stop 43
+done
+cd "$shadow" || stop 43
+unset GIT_WORK_TREE GIT_INDEX_FILE
+if [ -s "$tmp/u" ]; then
+    tree=$(git mktree <"$tmp/u") || stop 43
+    printf '040000 tree %s\tu\n' "$tree" >>"$tmp/top" || stop 43
+fi
+tree=$(git mktree <"$tmp/m") || stop 43
+printf '040000 tree %s\tm\n' "$tree" >>"$tmp/top" || stop 43
+
+# Puts the indexes in their places. They are given the time when looking began, so that git reads
+# again whatever was written since.
+keep() {
+    for n in $numbers; do
+        if [ -f "$tmp/index.$n" ]; then
+            touch -r "$tmp/stamp" "$tmp/index.$n" && mv -f "$tmp/index.$n" "$shadow/index.$n" || stop 43
+        fi
+    done
+    [ ! -e "$tmp/recall" ] || rm -f "$shadow/secrets"
+    rm -rf "$tmp"
+    find "$shadow/tmp/." ! -name . -prune -mtime +0 -exec rm -rf {} +
+}
+
+if [ -n "$same" ]; then
+    git ls-tree "$previous" w u m >"$tmp/before" 2>/dev/null
+    sort "$tmp/top" >"$tmp/sorted"
+    if sort "$tmp/before" | cmp -s - "$tmp/sorted"; then
+        keep
+        printf 'same 0\n'
+        exit 0
+    fi
+fi
+
+# How much it is, and when each file was written: six lines a file.
+files=$singles bytes=$extra
+: >"$tmp/t"
+for n in $numbers; do
+    [ -f "$tmp/index.$n" ] || continue
+    GIT_INDEX_FILE=$tmp/index.$n git ls-files --debug |
+        awk -v sums="$tmp/sums" 'NR % 6 == 3 { print $2 } NR % 6 == 0 { bytes += $2 }
+            END { printf "%d %.0f\n", NR / 6, bytes >sums }' >"$tmp/times" || stop 43
+    read -r more length <"$tmp/sums"
+    files=$((files + more)) bytes=$((bytes + length))
+    blob=$(git hash-object -w --stdin <"$tmp/times") || stop 43
+    printf '100644 blob %s\t%s\n' "$blob" "$n" >>"$tmp/t" || stop 43
+done
+tree=$(git mktree <"$tmp/t") || stop 43
+printf '040000 tree %s\tt\n' "$tree" >>"$tmp/top" || stop 43
+
+# What lies beside the workspace: files, directories, bytes.
+beside() {
+    case $2 in
+    bytes) entry="100644 $(slice "$4" "$5" | git hash-object -w --stdin)" || stop 43 ;;
+    *)
+        if [ -d "$3" ]; then
+            (
+                cd "$3" || exit
+                GIT_WORK_TREE=$3 GIT_INDEX_FILE=$tmp/beside.dir
+                export GIT_WORK_TREE GIT_INDEX_FILE
+                rm -f "$GIT_INDEX_FILE"
+                git ls-files -z -o >"$tmp/list"
+                git update-index -z --add --remove --stdin <"$tmp/list" ||
+                    { rm -f "$GIT_INDEX_FILE.lock"; git update-index -z --add --remove --stdin <"$tmp/list"; } ||
+                    exit
+                git ls-files -s -z | tr '\000\n' '\n\000' |
+                    awk -F '\t' -v name="$1" '{ print $1 "\t" name "/" substr($0, length($1) + 2) }' |
+                    tr '\000\n' '\n\000' >>"$tmp/beside"
+            ) 2>/dev/null
+            return 0
+        fi
+        [ -f "$3" ] || return 0
+        entry=$(one "$3" 2>/dev/null) || return 0
+        entry="100644 ${entry#* }"
+        ;;
+    esac
+    printf '%s\t%s\000' "$entry" "$1" >>"$tmp/beside"
+}
+: >"$tmp/beside"
+besides=$1
+shift
+while [ "$besides" -gt 0 ]; do
+    beside "$1" "$2" "$3" "$4" "$5"
+    shift 5
+    besides=$((besides - 1))
+done
+if [ -s "$tmp/beside" ]; then
+    tree=$(
+        GIT_INDEX_FILE=$tmp/index.beside
+        export GIT_INDEX_FILE
+        git update-index -z --index-info <"$tmp/beside" && git write-tree
+    ) || stop 43
+    printf '040000 tree %s\tbeside\n' "$tree" >>"$tmp/top" || stop 43
+fi
+[ -z "$staged" ] || printf '040000 tree %s\tstaged\n' "$staged" >>"$tmp/top" || stop 43
+
+blob=$({ slice "$meta_from" "$meta_length"; printf '"files":%s,"bytes":%s}' "$files" "$bytes"; } |
+    git hash-object -w --stdin) || stop 43
+printf '100644 blob %s\tmeta.json\n' "$blob" >>"$tmp/top" || stop 43
+tree=$(git mktree <"$tmp/top") || stop 43
+
+printf '%s %s %s' "$tree" "$files" "$bytes" >"$tmp/made"
+if [ "$mode" = save ]; then
+    GIT_AUTHOR_NAME=Parhelia GIT_AUTHOR_EMAIL=parhelia@localhost GIT_AUTHOR_DATE=$time
+    GIT_COMMITTER_NAME=Parhelia GIT_COMMITTER_EMAIL=parhelia@localhost GIT_COMMITTER_DATE=$time
+    export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
+    export GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL GIT_COMMITTER_DATE
+    count=$#
+    while [ "$count" -gt 0 ]; do
+        set -- "$@" -p "$1"
+        shift
+        count=$((count - 1))
+    done
+    commit=$(printf '%s\n' "$id" | git commit-tree "$@" "$tree") || stop 43
+    git update-ref "refs/checkpoints/$id" "$commit" || stop 43
+    printf '%s %s %s' "$commit" "$files" "$bytes" >"$tmp/made"
+    if [ -n "$previous" ]; then
+        # Large files are not compared line by line.
+        git -c core.bigFileThreshold=4m diff-tree -r -z --raw --numstat --no-renames \
+            --no-ext-diff --no-textconv "$previous" "$commit" -- w u >"$tmp/change" || stop 43
+        out change "$tmp/change"
+    fi
+fi
+out made "$tmp/made"
+keep
+exit 0
