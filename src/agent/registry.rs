@@ -39,6 +39,27 @@ pub fn parse(bytes: &[u8]) -> Option<Registry> {
     })
 }
 
+/// Tells whether a file of the registry says that a process which exists has `conversation` open.
+/// `stat` is what follows the name in the kernel's `/proc/PID/stat`, empty where there is none: a
+/// killed Claude leaves its file behind, and its number may have gone to another process.
+pub fn is_live(bytes: &[u8], conversation: &str, stat: &str) -> bool {
+    // The state is the first of these, the time of the start the twentieth.
+    const STATE: usize = 0;
+    const START: usize = 19;
+    let value = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>().next();
+    let Some(Ok(value)) = value else { return false };
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    if text("sessionId") != Some(conversation) {
+        return false;
+    }
+    let fields: Vec<&str> = stat.split_whitespace().collect();
+    let same = match (text("procStart"), fields.get(START)) {
+        (Some(was), Some(is)) => was == *is,
+        _ => true,
+    };
+    same && fields.get(STATE) != Some(&"Z")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -62,10 +83,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_process_is_told_from_another_of_its_number() {
+        let record = br#"{"pid":9,"sessionId":"s","procStart":"42"} rest"#;
+        let stat = |state: &str, start: u32| format!("{state} {} {start} 7", ["0"; 18].join(" "));
+        for (conversation, stat, expected) in [
+            ("s", stat("S", 42), true),
+            ("s", stat("S", 43), false),
+            ("s", stat("Z", 42), false),
+            ("s", String::new(), true),
+            ("t", stat("S", 42), false),
+        ] {
+            assert_eq!(is_live(record, conversation, &stat), expected, "{conversation} {stat}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse(&bytes);
+            let _ = is_live(&bytes, "s", "S");
         }
     }
 }

@@ -253,6 +253,7 @@ mod tests {
             spend: Spend::default(),
             providers,
             disk: Disk::default(),
+            checkpoint_bytes: 0,
             memory_bytes: None,
             hints: Vec::new(),
         }

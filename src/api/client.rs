@@ -1,5 +1,7 @@
 //! The client's side of the dispatcher's interface.
 
+mod checkpoints;
+
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -9,7 +11,7 @@ use std::{
 
 use futures_util::{Stream, StreamExt};
 use reqwest::{Method, RequestBuilder, Response};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::api::{
@@ -24,6 +26,9 @@ use crate::api::{
 
 /// Longest wait for an ordinary answer; prompts and answers wait for Claude's confirmation.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+
+/// Longest wait for what reads or writes a whole workspace, or many checkpoints.
+const WORK_LIMIT: Duration = Duration::from_secs(600);
 
 /// A connection to the dispatcher of this user.
 #[derive(Clone, Debug)]
@@ -80,6 +85,20 @@ pub struct HistoryQuery {
     pub since: Option<i64>,
     /// At most so many: the oldest ones after `after` or `since`, else the newest ones.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// Which checkpoints to list. Every condition must hold.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::IntoParams)]
+pub struct CheckpointsQuery {
+    /// Of the task whose id starts like this; a deleted task's whole id will do, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Begun before this, in milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<i64>,
+    /// At most so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
 
@@ -214,9 +233,14 @@ impl Client {
         self.send(Method::POST, &task_path(id, "/retry"), request).await
     }
 
-    /// Deletes a finished task with its run directory.
+    /// Deletes a finished task with its run directory, saving it first.
     pub async fn delete(&self, id: &str) -> Result<TaskView, ApiError> {
-        self.send(Method::DELETE, &task_path(id, ""), &()).await
+        self.work(Method::DELETE, &task_path(id, ""), &()).await
+    }
+
+    /// Deletes a finished task with its run directory, and saves nothing first.
+    pub async fn delete_unsaved(&self, id: &str) -> Result<TaskView, ApiError> {
+        self.work(Method::DELETE, &task_path(id, "?checkpoint=false"), &()).await
     }
 
     /// Sends a prompt into a live session.
@@ -320,6 +344,17 @@ impl Client {
         self.decode(self.checked(request, Some(ANSWER_LIMIT)).await?).await
     }
 
+    /// As [`Client::send`], for what takes its time.
+    async fn work<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        let request = self.request(method, path).json(body);
+        self.decode(self.checked(request, Some(WORK_LIMIT)).await?).await
+    }
+
     async fn checked(
         &self,
         request: RequestBuilder,
@@ -360,6 +395,11 @@ impl Client {
 }
 
 fn task_path(id: &str, rest: &str) -> String {
+    format!("/v1/tasks/{}{rest}", segment(id))
+}
+
+/// Returns `id` as a segment of a path.
+fn segment(id: &str) -> String {
     // An id comes from a command line and may hold anything.
     let mut safe = String::new();
     for b in id.bytes() {
@@ -369,7 +409,7 @@ fn task_path(id: &str, rest: &str) -> String {
             safe.push_str(&format!("%{b:02X}"));
         }
     }
-    format!("/v1/tasks/{safe}{rest}")
+    safe
 }
 
 /// Refuses a socket that another user may stand behind.

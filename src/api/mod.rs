@@ -5,6 +5,7 @@
 //! are what `--json` prints, so a field once shipped keeps its name. The routes are described in
 //! `assets/openapi.json`, which a test compares with what the code says.
 
+pub mod checkpoints;
 pub mod checks;
 pub mod client;
 pub mod error;
@@ -14,7 +15,7 @@ pub mod view;
 
 /// Raised whenever a client of the old revision would misread a dispatcher of the new one. A
 /// client and a dispatcher of different revisions refuse each other and say so.
-pub const REVISION: u32 = 1;
+pub const REVISION: u32 = 2;
 
 /// The header that carries the client's [`REVISION`].
 pub const REVISION_HEADER: &str = "x-parhelia-revision";

@@ -366,6 +366,9 @@ pub struct Status {
     pub providers: Vec<ProviderStatus>,
     /// Room where the state is kept.
     pub disk: Disk,
+    /// Bytes that the checkpoints on this machine take.
+    #[serde(default)]
+    pub checkpoint_bytes: u64,
     /// Resident memory of the dispatcher in bytes, where known.
     pub memory_bytes: Option<u64>,
     /// What could be better, and how.

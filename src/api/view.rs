@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::{
     domain::{
         activity::Activity,
+        checkpoint::Trigger,
         event::Tokens,
         state::{Contact, TaskState},
         task::Task,
@@ -112,6 +113,31 @@ pub struct TaskView {
     pub lines_removed: u64,
     /// The length of its final answer in bytes, if one is kept.
     pub answer_bytes: Option<u64>,
+    /// How many checkpoints there are of it.
+    #[serde(default)]
+    pub checkpoints: u32,
+    /// The newest of them.
+    #[serde(default)]
+    pub last_checkpoint: Option<LastCheckpoint>,
+    /// Why the last attempt to make one failed, until one succeeds.
+    #[serde(default)]
+    pub checkpoint_failed: Option<String>,
+    /// The checkpoint it was made of.
+    #[serde(default)]
+    pub forked_from: Option<String>,
+}
+
+/// A task's newest checkpoint.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+pub struct LastCheckpoint {
+    /// Its id.
+    pub id: String,
+    /// When it was begun.
+    #[schema(value_type = i64)]
+    pub at: Timestamp,
+    /// What made it.
+    #[schema(value_type = String)]
+    pub trigger: Trigger,
 }
 
 /// An open question.
@@ -214,6 +240,14 @@ impl From<&Task> for TaskView {
             lines_added: task.usage.lines_added,
             lines_removed: task.usage.lines_removed,
             answer_bytes: task.answer_bytes,
+            checkpoints: task.kept.count,
+            last_checkpoint: task.kept.last.as_ref().map(|it| LastCheckpoint {
+                id: it.id.to_string(),
+                at: it.at,
+                trigger: it.trigger,
+            }),
+            checkpoint_failed: task.kept.failed.clone(),
+            forked_from: task.origin.as_ref().map(|it| it.checkpoint.to_string()),
         }
     }
 }

@@ -230,6 +230,7 @@ mod tests {
             }],
             disk: Disk { free_bytes: 5 << 30, total_bytes: 100 << 30 },
             memory_bytes: Some(18 << 20),
+            checkpoint_bytes: 0,
             hints: vec!["install claude: npm install -g @anthropic-ai/claude-code".into()],
         };
         let shown = render(&status, Timestamp(3_720_000), Paint { on: false });

@@ -1,13 +1,23 @@
-//! Deleting what Parhelia made for a task, and nothing else.
+//! Deleting what Parhelia made for a task, and nothing else; its checkpoints stay as long as they
+//! are kept.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    api::error::{ApiError, ErrorKind},
-    dispatcher::{create, http::App, session::host_error},
+    api::{
+        checkpoints::CreateCheckpoint,
+        error::{ApiError, ErrorKind},
+    },
+    dispatcher::{
+        create,
+        http::{App, workspace},
+        keeper::Held,
+        session::host_error,
+    },
     domain::{
+        checkpoint::Trigger,
         ids::HostPath,
-        task::{Isolation, Task},
+        task::{Isolation, Place, Task},
     },
     git::{BRANCH_PREFIX, Git, GitError},
     provider::Worker,
@@ -17,21 +27,42 @@ use crate::{
 /// Deadline for removing a directory, which may be large.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Removes the run directory of a finished task. What is uncommitted is committed first, and its
+/// How long the checkpoint before it may take, and fetching those that are only there.
+const SAVE_LIMIT: Duration = Duration::from_secs(240);
+
+/// Removes the run directory of a finished task. With `checkpoint` it is saved first, and nothing
+/// is removed if that fails. As long as what is returned lives, nobody saves it again. What is uncommitted is committed first, and its
 /// commits stay in the repository, by a branch made for them if they are on none. Repositories
 /// inside the workspace that hold work nothing else has are no business of ours: it refuses.
 ///
 /// # Errors
 ///
 /// If the task is not finished, if its host does not answer, or if something would be lost.
-pub async fn remove(app: &Arc<App>, task: &Task) -> Result<(), ApiError> {
+pub async fn remove(app: &Arc<App>, task: &Task, checkpoint: bool) -> Result<Held, ApiError> {
+    let held = app.keeper.lock(&task.id).await;
     if !task.state.is_final() || task.state.session().is_some() {
         // The core refuses with the better words; nothing is touched here.
-        return Ok(());
+        return Ok(held);
+    }
+    if checkpoint {
+        save_first(app, &held, task).await?;
     }
     create::drop_env(&app.home, &task.id).await;
-    let Some(place) = &task.place else { return Ok(()) };
-    let Some(run_dir) = &place.run_dir else { return Ok(()) };
+    if let Some((place, run_dir)) =
+        task.place.as_ref().and_then(|it| it.run_dir.as_ref().map(|dir| (it, dir)))
+    {
+        remove_dir(app, task, place, run_dir).await?;
+    }
+    app.keeper.abandon(&task.id).await;
+    Ok(held)
+}
+
+async fn remove_dir(
+    app: &Arc<App>,
+    task: &Task,
+    place: &Place,
+    run_dir: &HostPath,
+) -> Result<(), ApiError> {
     let worker = app.hosts.worker(place, &task.spec.requirements).await?;
     check_ours(run_dir, &worker.info.root, task)?;
     if place.branch.is_some() {
@@ -46,6 +77,39 @@ pub async fn remove(app: &Arc<App>, task: &Task) -> Result<(), ApiError> {
         ));
     }
     Ok(())
+}
+
+/// Saves a task, and fetches its checkpoints that are only in the directory that goes.
+async fn save_first(app: &Arc<App>, held: &Held, task: &Task) -> Result<(), ApiError> {
+    let place = task.place.as_ref();
+    let Some((run_dir, dir)) = place.and_then(|it| it.run_dir.as_ref().zip(it.workspace.as_ref()))
+    else {
+        return Ok(());
+    };
+    match workspace::open(app, task).await {
+        Ok(_) => {
+            let what = CreateCheckpoint::default();
+            let saved =
+                app.keeper.save_with(held, task, Trigger::BeforeDelete, &what, SAVE_LIMIT).await;
+            let goes = dir.as_str().starts_with(&format!("{run_dir}/"));
+            // A directory of the person's own stays as it is, so nothing depends on it.
+            if let Err(error) = saved
+                && goes
+            {
+                return Err(unsaved(task, &error));
+            }
+        }
+        // It is gone: what was saved of it is all there is.
+        Err(error) if error.kind == ErrorKind::Conflict => (),
+        Err(error) => return Err(error),
+    }
+    app.keeper.bring_home(task, SAVE_LIMIT).await.map_err(|it| unsaved(task, &it))
+}
+
+fn unsaved(task: &Task, why: &ApiError) -> ApiError {
+    let message = format!("{} is kept, no checkpoint of it could be made: {why}", task.id);
+    ApiError::new(why.kind, message)
+        .hint(format!("do without: parhelia task delete --no-checkpoint {}", task.id))
 }
 
 /// Commits what is uncommitted in a task's own work tree and sees to it that a branch of the

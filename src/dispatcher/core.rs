@@ -122,6 +122,22 @@ fn ending() -> ApiError {
         .hint("try again: the next command starts it")
 }
 
+/// What a core takes: the other end of a [`CoreHandle`].
+pub struct Inputs {
+    requests: mpsc::Receiver<Request>,
+    facts: mpsc::Receiver<Fact>,
+    events: broadcast::Sender<Arc<Published>>,
+}
+
+/// Returns the way to a core that is to be made, and what to make it with.
+pub fn channel() -> (CoreHandle, Inputs) {
+    let (requests_tx, requests) = mpsc::channel(REQUESTS_CAP);
+    let (facts_tx, facts) = mpsc::channel(FACTS_CAP);
+    let (events, _) = broadcast::channel(EVENTS_CAP);
+    let handle = CoreHandle { requests: requests_tx, facts: facts_tx, events: events.clone() };
+    (handle, Inputs { requests, facts, events })
+}
+
 /// The core itself.
 pub struct Core {
     world: World,
@@ -158,22 +174,17 @@ enum Input {
 }
 
 impl Core {
-    /// Creates a core on `world`. `duties` are handed what to do once it runs.
+    /// Creates a core on `world` that takes `inputs`. `duties` are handed what to do once it runs.
     pub fn new(
         world: World,
         store: Store,
         clock: Arc<dyn Clock>,
-        make_duties: impl FnOnce(CoreHandle) -> Duties,
-    ) -> (Core, CoreHandle) {
-        let (requests_tx, requests) = mpsc::channel(REQUESTS_CAP);
-        let (facts_tx, facts) = mpsc::channel(FACTS_CAP);
-        let (events, _) = broadcast::channel(EVENTS_CAP);
-        let handle = CoreHandle { requests: requests_tx, facts: facts_tx, events: events.clone() };
-        let duties = make_duties(handle.clone());
+        inputs: Inputs,
+        duties: Duties,
+    ) -> Core {
+        let Inputs { requests, facts, events } = inputs;
         let stalled = VecDeque::new();
-        let core =
-            Core { world, store, clock, duties, requests, facts, events, stalled, failures: 0 };
-        (core, handle)
+        Core { world, store, clock, duties, requests, facts, events, stalled, failures: 0 }
     }
 
     /// Runs until `end` resolves.

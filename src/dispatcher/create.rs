@@ -18,6 +18,7 @@ use crate::{
     config::settings::Settings,
     dispatcher::Home,
     domain::{
+        checkpoint::Kept,
         ids::{HostPath, TaskId},
         state::TaskState,
         task::{Next, PermissionMode, Requirements, Task, TaskSpec, Usage},
@@ -97,7 +98,7 @@ pub fn task(request: &CreateTask, settings: &Settings, now: Timestamp) -> Result
         usage: Usage::default(),
         last: String::new(),
         answer_bytes: None,
-        kept: Default::default(),
+        kept: Kept::default(),
         home: None,
         origin: None,
     })

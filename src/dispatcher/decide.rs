@@ -4,9 +4,10 @@ use crate::{
     api::error::{ApiError, ErrorKind},
     dispatcher::world::{Draft, World},
     domain::{
+        checkpoint::Checkpoint,
         event::EventBody,
         evidence::{Observation, Turn},
-        ids::TaskId,
+        ids::{CheckpointId, TaskId},
         state::{StopCause, TaskState},
         task::{Next, Task},
     },
@@ -30,6 +31,14 @@ pub enum Command {
     Reopen { id: TaskId },
     /// Record what was done in a session.
     Record { id: TaskId, body: EventBody },
+    /// Record what happened to a checkpoint; `row` is what it is from then on, if anything. The
+    /// task may be gone.
+    Checkpoint {
+        task: TaskId,
+        id: CheckpointId,
+        row: Option<Box<Checkpoint>>,
+        body: Box<EventBody>,
+    },
 }
 
 impl Command {
@@ -42,6 +51,7 @@ impl Command {
             | Command::Forget { id }
             | Command::View { id, .. }
             | Command::Reopen { id }
+            | Command::Checkpoint { task: id, .. }
             | Command::Record { id, .. } => id,
         }
     }
@@ -58,9 +68,13 @@ pub fn decide(draft: &mut Draft, command: &Command, now: Timestamp) -> Result<()
         draft.create((**task).clone(), prompt.clone(), now);
         return emit(draft, id, EventBody::Queued, now);
     }
+    if let Command::Checkpoint { task, id, row, body } = command {
+        draft.checkpoint(task, id, row.as_deref().cloned(), (**body).clone(), now);
+        return Ok(());
+    }
     let task = draft.task(id).cloned().ok_or_else(|| not_found(draft.base(), id.as_str()))?;
     match command {
-        Command::Create { .. } => Ok(()),
+        Command::Create { .. } | Command::Checkpoint { .. } => Ok(()),
         Command::Stop { session_only, .. } => stop(draft, &task, *session_only, now),
         Command::Retry { resume, prompt, .. } => retry(draft, &task, *resume, prompt.as_ref(), now),
         Command::Forget { .. } => {
@@ -193,7 +207,7 @@ pub fn not_found(world: &World, id: &str) -> ApiError {
 const NEAR_MAX: usize = 1000;
 
 /// Returns up to three of `ids` that differ from `id` by a slip or two.
-fn misspelt<'a>(id: &str, ids: &[&'a str]) -> Vec<&'a str> {
+pub fn misspelt<'a>(id: &str, ids: &[&'a str]) -> Vec<&'a str> {
     const SLIPS_MAX: usize = 2;
     let mut near: Vec<(usize, &str)> = ids
         .iter()

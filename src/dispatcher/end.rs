@@ -1,18 +1,21 @@
-//! Ending a session: asked first, made to afterwards. Only processes that were written down as
+//! Ending a session: saved first, then asked, made to afterwards. Only processes that were written down as
 //! this session's are touched.
 
 use std::time::Duration;
 
 use crate::{
     agent::launch::RunDir,
+    api::checkpoints::CreateCheckpoint,
     dispatcher::{Crew, session::run_dir, watch::WatchRequest},
-    domain::task::Task,
+    domain::{checkpoint::Trigger, task::Task},
     shell::{Command, Shell, run},
     stdx::backoff::Backoff,
 };
 
 /// How long Claude may take to end by itself: in a running tool it needs about 1.2 s (measured).
 const ASKED: Duration = Duration::from_secs(4);
+/// How long saving may hold up an end: a person waits for it, and a ceiling costs money meanwhile.
+const SAVED: Duration = Duration::from_secs(20);
 /// Deadline of the commands that end a session.
 const LIMIT: Duration = Duration::from_secs(20);
 /// Between two attempts on a host that does not answer.
@@ -51,6 +54,7 @@ pub async fn end(crew: &Crew, task: &Task) {
             }
         }
     };
+    save_first(crew, task).await;
     let name = task.id.session_name();
     let tmux = crew.hosts.tmux(&worker);
     signal(&*worker.shell, &files, "TERM").await;
@@ -63,6 +67,16 @@ pub async fn end(crew: &Crew, task: &Task) {
     }
     signal(&*worker.shell, &files, "KILL").await;
     crew.hosts.watch(&worker, WatchRequest::Check(task.id.clone())).await;
+}
+
+/// Makes a checkpoint of what is about to be cut off. A session is ended even if none can be made,
+/// since someone, or a limit, said so; the keeper writes down why there is none.
+async fn save_first(crew: &Crew, task: &Task) {
+    let what = CreateCheckpoint::default();
+    let saved = crew.keeper.save(task, Trigger::BeforeKill, &what, SAVED).await;
+    if let Err(error) = saved {
+        tracing::warn!(task = %task.id, %error, "ends without a checkpoint");
+    }
 }
 
 async fn signal(shell: &dyn Shell, files: &RunDir, signal: &str) {

@@ -17,6 +17,7 @@ use crate::{
         Crew,
         create::{self, KeptEnv},
         decide::Command as Order,
+        recover::Means,
         session::{host_error, run_dir},
         watch::Watched,
     },
@@ -122,7 +123,11 @@ async fn attempt(crew: &Crew, task: &Task) -> Result<(), Failure> {
     if found.started {
         return Ok(());
     }
-    let plan = plan(&worker, task, found).await?;
+    let settled = Means::from(crew).before_launch(task, &worker).await?;
+    let plan = match settled_in(task, found, settled) {
+        Some(plan) => plan,
+        None => plan(&worker, task, found).await?,
+    };
     let (placed, branch) = (plan.workspace.clone(), plan.branch.clone());
     let run_dir = task_dir(&worker, task);
     // Written down before it is made: only what is written down may be deleted.
@@ -223,6 +228,25 @@ pub async fn workspace(worker: &Worker, task: &Task) -> Result<Workspace, ApiErr
     let files = RunDir::new(&task_dir(worker, task), task.attempts);
     let found = look(&*worker.shell, &files, &task.spec.workspace).await;
     plan(worker, task, found.map_err(|it| host_error(&it))?).await
+}
+
+/// Returns where a task works that has its place already: a fork's own, the one it was brought back
+/// to, or that of a task which goes on after what it was made from is gone.
+fn settled_in(
+    task: &Task,
+    found: Found,
+    fork: Option<(HostPath, Option<String>)>,
+) -> Option<Workspace> {
+    let place = task.place.as_ref();
+    let branch = place.and_then(|it| it.branch.clone());
+    let goes_on = matches!(task.next, Next::Resume { .. }) && !found.directory;
+    let left = place.and_then(|it| it.workspace.clone()).filter(|_| goes_on);
+    let (workspace, branch) = fork.or_else(|| Some((task.home.clone().or(left)?, branch)))?;
+    let note = match &task.origin {
+        Some(origin) => format!("a copy of {}", origin.checkpoint),
+        None => "brought back".to_owned(),
+    };
+    Some(Workspace { workspace, branch, notes: vec![note], commands: Vec::new(), source: None })
 }
 
 /// Decides where a task works: an own copy if it starts from a git repository and wants one,
@@ -349,7 +373,7 @@ fn git_error(error: &crate::git::GitError) -> ApiError {
 }
 
 /// The environment that makes sense on the worker.
-fn environment(worker: &Worker, kept: KeptEnv) -> BTreeMap<String, Secret> {
+pub fn environment(worker: &Worker, kept: KeptEnv) -> BTreeMap<String, Secret> {
     let mut env = if worker.info.shares_environment { kept.caller } else { BTreeMap::new() };
     env.extend(kept.env);
     env
@@ -450,7 +474,7 @@ async fn version(
 }
 
 /// Where Claude keeps its own files for a task with this environment.
-fn claude_config(worker: &Worker, env: &BTreeMap<String, Secret>) -> HostPath {
+pub fn claude_config(worker: &Worker, env: &BTreeMap<String, Secret>) -> HostPath {
     env.get("CLAUDE_CONFIG_DIR")
         .and_then(|it| HostPath::new(it.expose()).ok())
         .unwrap_or_else(|| worker.info.claude_config.clone())

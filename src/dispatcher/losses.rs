@@ -2,7 +2,7 @@
 //!
 //! The words follow what `end` and `clean` do: a session's end leaves every file alone; deleting
 //! commits what is uncommitted in a work tree of ours, and keeps its commits by a branch, before
-//! the tree goes.
+//! the tree goes. Before either a checkpoint is made.
 
 use crate::{
     api::types::Losses,
@@ -30,8 +30,9 @@ pub enum Seen {
     Unknown(String),
 }
 
-/// Returns what would be lost of `task` whose workspace was seen like this.
-pub fn of(task: &Task, seen: &Seen) -> Losses {
+/// Returns what would be lost of `task` whose workspace was seen like this. Its checkpoints are
+/// kept for so many `days`.
+pub fn of(task: &Task, seen: &Seen, days: u32) -> Losses {
     let session = task.state.session();
     let work = match seen {
         Seen::Found(Look::Work(work)) => work.clone(),
@@ -54,7 +55,14 @@ pub fn of(task: &Task, seen: &Seen) -> Losses {
     losses.stays = stays(task, &losses, has_workspace);
     losses.purge_goes = purge_goes(task, &work, has_workspace);
     losses.purge_stays = purge_stays(task, &work, has_workspace);
+    losses.purge_stays.extend(checkpoints(task, has_workspace, days));
     losses
+}
+
+/// Tells whether a turn of the session runs, or has left something running.
+pub fn runs(session: &Session) -> bool {
+    let background = background(session);
+    background != 0 || turn_runs(session, background)
 }
 
 fn background(session: &Session) -> u32 {
@@ -133,7 +141,21 @@ fn stays(task: &Task, losses: &Losses, has_workspace: bool) -> Vec<String> {
             task.id
         ));
     }
+    if task.state.session().is_some() && has_workspace {
+        stays.push("all of it as it is now: a checkpoint is made first".into());
+    }
     stays
+}
+
+/// What is said of the checkpoints of a task that is deleted.
+fn checkpoints(task: &Task, has_workspace: bool, days: u32) -> Option<String> {
+    let days = count(days, "day", "days");
+    match (task.kept.count, has_workspace) {
+        (0, false) => None,
+        (0, true) => Some(format!("a checkpoint, made first, for {days}")),
+        (_, true) => Some(format!("its checkpoints, one made first among them, for {days}")),
+        (_, false) => Some(format!("its checkpoints, for {days}")),
+    }
 }
 
 fn purge_goes(task: &Task, work: &Work, has_workspace: bool) -> Vec<String> {
@@ -241,10 +263,17 @@ mod tests {
     #[test]
     fn a_host_that_does_not_answer_leaves_what_is_known_without_it() {
         let task = placed(Isolation::Worktree);
-        let losses = of(&task, &Seen::Unknown("far\x1b away does not answer".into()));
+        let losses = of(&task, &Seen::Unknown("far\x1b away does not answer".into()), 30);
         assert_eq!(losses.unseen.as_deref(), Some("far\u{fffd} away does not answer"));
         assert_eq!(losses.stays, ["the workspace /r/workspace", "the branch parhelia/x"]);
-        assert_eq!(losses.purge_stays, ["the commits of parhelia/x, in /w", "its events"]);
+        assert_eq!(
+            losses.purge_stays,
+            [
+                "the commits of parhelia/x, in /w",
+                "its events",
+                "a checkpoint, made first, for 30 days"
+            ]
+        );
         assert_eq!(
             losses.purge_goes[1..],
             ["the directory /r", "the workspace in it, with what git ignores there"]
@@ -261,7 +290,7 @@ mod tests {
             elsewhere: 3,
             ..Work::default()
         };
-        let losses = of(&placed(Isolation::Clone), &Seen::Found(Look::Work(work)));
+        let losses = of(&placed(Isolation::Clone), &Seen::Found(Look::Work(work)), 30);
         assert_eq!(losses.stays[1], "the branch parhelia/x, with 1 commit on no remote");
         assert_eq!(losses.purge_stays[0], "2 uncommitted files, committed to a branch first");
         let last = losses.purge_goes.last().unwrap();

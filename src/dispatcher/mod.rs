@@ -20,10 +20,12 @@ mod duty;
 mod end;
 mod host;
 pub mod http;
+pub mod keeper;
 mod launch;
 mod losses;
 pub mod plan;
 mod read;
+mod recover;
 mod serve;
 mod session;
 mod typing;
@@ -34,7 +36,7 @@ use std::path::PathBuf;
 
 use crate::{
     config::{load::Sources, settings::Settings},
-    dispatcher::{core::CoreHandle, host::Hosts},
+    dispatcher::{core::CoreHandle, host::Hosts, keeper::Keeper},
     store::Store,
 };
 
@@ -76,4 +78,6 @@ pub struct Crew {
     pub settings: Settings,
     /// Where the dispatcher lives.
     pub home: Home,
+    /// What makes and keeps checkpoints.
+    pub keeper: Keeper,
 }

@@ -17,11 +17,12 @@ use crate::{
     config::settings::Settings,
     dispatcher::{
         Crew, DamagedStore, Home,
-        core::{Core, store_error},
+        core::{self, Core, store_error},
         create,
         duty::Duties,
         host::Hosts,
         http::{self, App},
+        keeper::{self, Keeper, Tools},
         world::World,
     },
     provider::{Capabilities, Provider, local::Local},
@@ -91,17 +92,29 @@ pub async fn serve_with(
     let hosts = Hosts::new(providers, home.tmux_socket.clone(), clipboard, offsets);
     let max = settings.dispatcher.max_concurrent_workers;
     let world = World::new(tasks, last_seq, max, hosts.facts());
-    let (crew_store, crew_settings) = (store.clone(), settings.clone());
-    let (core, handle) = Core::new(world, store.clone(), Arc::clone(&clock), |core| {
-        hosts.report_to(core.clone());
-        Duties::new(Arc::new(Crew {
-            core,
+    let vault = keeper::vault(&home)?;
+    let (handle, inputs) = core::channel();
+    hosts.report_to(handle.clone());
+    let keeper = Keeper::new(
+        Tools {
+            core: handle.clone(),
             hosts: hosts.clone(),
-            store: crew_store,
-            settings: crew_settings,
+            store: store.clone(),
+            settings: settings.clone(),
             home: home.clone(),
-        }))
-    });
+            clock: Arc::clone(&clock),
+        },
+        vault,
+    );
+    let duties = Duties::new(Arc::new(Crew {
+        core: handle.clone(),
+        hosts: hosts.clone(),
+        store: store.clone(),
+        settings: settings.clone(),
+        home: home.clone(),
+        keeper: keeper.clone(),
+    }));
+    let core = Core::new(world, store.clone(), Arc::clone(&clock), inputs, duties);
     let (end, ended) = watch::channel(false);
     let app = Arc::new(App {
         core: handle,
@@ -112,14 +125,17 @@ pub async fn serve_with(
         clock,
         end: end.clone(),
         home: home.clone(),
+        keeper: keeper.clone(),
     });
     let server = tokio::spawn(http::serve(listener, http::router(Arc::clone(&app)), ended.clone()));
     ready();
     tokio::spawn(on_signal(end));
+    keeper.start();
     let mut told = ended;
     let until = async move {
         // The sender lives in the app, which outlives this.
         let _ = told.wait_for(|it| *it).await;
+        keeper.last().await;
     };
     let store = core.run(until).await;
     let _ = server.await;

@@ -95,6 +95,16 @@ pub enum WatchRequest {
     Add(Box<Watched>),
     /// See whether a session is still there: something was done to end it.
     Check(TaskId),
+    /// Read a file of a task that has no session from there on when it next has one: what is
+    /// before was put there, and is no news.
+    ReadFrom {
+        /// The task.
+        task: TaskId,
+        /// The file's name among the task's.
+        file: String,
+        /// Where its news begin.
+        offset: u64,
+    },
 }
 
 /// A session under watch.
@@ -180,6 +190,9 @@ impl Watcher {
                 Woke::Request(None) => return,
                 Woke::Request(Some(WatchRequest::Add(watched))) => self.add(*watched).await,
                 Woke::Request(Some(WatchRequest::Check(_))) => self.survey().await,
+                Woke::Request(Some(WatchRequest::ReadFrom { task, file, offset })) => {
+                    self.offsets.insert((task, file), offset);
+                }
                 Woke::Frame(Some(Frame::Lost { detail })) => self.lost(&detail).await,
                 Woke::Frame(None) => self.lost("the channel closed").await,
                 Woke::Frame(Some(frame)) => self.frame(frame).await,
@@ -509,6 +522,7 @@ impl Watcher {
             Ok(output) if output.code == 0 => {
                 "its tmux server was killed or the machine restarted".to_owned()
             }
+            Ok(_) if session.heard => "its files there were removed".to_owned(),
             _ => "it never started".to_owned(),
         }
     }

@@ -174,6 +174,10 @@ pub fn task(id: &str, name: &str) -> TaskView {
         lines_added: 86,
         lines_removed: 14,
         answer_bytes: None,
+        checkpoints: 0,
+        last_checkpoint: None,
+        checkpoint_failed: None,
+        forked_from: None,
     }
 }
 

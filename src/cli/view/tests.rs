@@ -53,6 +53,10 @@ pub fn sample() -> TaskView {
         lines_added: 4,
         lines_removed: 2,
         answer_bytes: None,
+        checkpoints: 0,
+        last_checkpoint: None,
+        checkpoint_failed: None,
+        forked_from: None,
     }
 }
 

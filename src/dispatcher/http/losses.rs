@@ -28,7 +28,7 @@ const PATHS_MAX: usize = 20;
 pub async fn losses(ctx: Ctx, Path(id): Path<String>) -> Answer<Losses> {
     let task = tasks::find(&ctx, id).await?;
     let seen = look(&ctx, &task).await;
-    Ok(Json(losses::of(&task, &seen)))
+    Ok(Json(losses::of(&task, &seen, ctx.settings.checkpoint.retention_days)))
 }
 
 async fn look(app: &Arc<App>, task: &Task) -> Seen {

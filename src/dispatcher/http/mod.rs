@@ -2,6 +2,7 @@
 //! part that drives a session, and turns the answer into JSON.
 
 mod attach;
+mod checkpoints;
 mod diff;
 mod events;
 mod hooks;
@@ -9,12 +10,13 @@ mod log;
 mod losses;
 pub mod openapi;
 mod readiness;
+mod recovery;
 mod sessions;
 mod shell;
 mod status;
 mod tasks;
 mod terminal;
-mod workspace;
+pub mod workspace;
 
 use std::sync::Arc;
 
@@ -37,7 +39,7 @@ use crate::{
         types::{PROMPT_MAX, VersionInfo},
     },
     config::settings::Settings,
-    dispatcher::{Home, core::CoreHandle, host::Hosts},
+    dispatcher::{Home, core::CoreHandle, host::Hosts, keeper::Keeper},
     stdx::time::{Clock, Timestamp},
     store::Store,
 };
@@ -58,6 +60,8 @@ pub struct App {
     pub settings: Settings,
     /// Where it lives.
     pub home: Home,
+    /// What makes and keeps checkpoints.
+    pub keeper: Keeper,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Since when it runs.
@@ -116,9 +120,19 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/interrupt", post(sessions::interrupt))
         .route("/stop", post(tasks::stop))
         .route("/retry", post(tasks::retry))
+        .route("/resume", post(recovery::resume))
+        .route("/recovery", get(recovery::recovery))
+        .route("/checkpoints", post(checkpoints::create))
         .route("/log", get(log::log))
         .route("/attach", get(attach::attach))
         .route("/shell", get(shell::shell));
+    let checkpoint = Router::new()
+        .route("/", get(checkpoints::show).patch(checkpoints::edit).delete(checkpoints::delete))
+        .route("/files", get(checkpoints::files))
+        .route("/restore", post(recovery::restore))
+        .route("/fork", post(recovery::fork))
+        .route("/diff", get(checkpoints::diff))
+        .route("/export", get(checkpoints::export));
     Router::new()
         .route("/v1/version", get(version))
         .route("/v1/openapi.json", get(openapi::serve))
@@ -127,6 +141,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/tasks", get(tasks::list).post(tasks::create))
         .route("/v1/tasks/dry-run", post(tasks::dry_run))
         .nest("/v1/tasks/{id}", task)
+        .route("/v1/checkpoints", get(checkpoints::list))
+        .route("/v1/checkpoints/prune", post(checkpoints::prune))
+        .route("/v1/checkpoints/verify", post(checkpoints::verify))
+        .nest("/v1/checkpoints/{id}", checkpoint)
         .route("/v1/events", get(events::stream))
         .route("/v1/events/history", get(events::history))
         .fallback(unknown)

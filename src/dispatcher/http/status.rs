@@ -96,6 +96,7 @@ pub async fn status(ctx: Ctx) -> Answer<Status> {
         spend,
         providers,
         disk,
+        checkpoint_bytes: ctx.keeper.size().await,
         memory_bytes: memory(),
         hints,
     }))

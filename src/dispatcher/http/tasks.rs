@@ -23,6 +23,7 @@ use crate::{
         dry,
         http::{Answer, App, Body, Ctx},
         plan::{Choice, choose},
+        recover::Means,
         world::{Draft, World},
     },
     domain::{ids::TaskId, task::Task},
@@ -209,22 +210,38 @@ pub async fn retry(
     Path(id): Path<String>,
     Body(request): Body<Retry>,
 ) -> Answer<TaskView> {
-    let id = find(&ctx, id).await?.id;
+    let task = find(&ctx, id).await?;
     if let Some(prompt) = &request.prompt {
         create::check_prompt(prompt, false)?;
     }
+    if request.resume {
+        Means::from(&**ctx).may_go_on(&task).await?;
+    }
+    let id = task.id;
     create::add_env(&ctx.home, &id, &request.env, &request.caller_env).await?;
     let prompt = request.prompt.map(String::into_bytes);
     ctx.core.command(Command::Retry { id: id.clone(), resume: request.resume, prompt }).await?;
     Ok(Json(view(&ctx, &id).await?))
 }
 
-/// Deletes a finished task with the directory Parhelia made for it.
-#[utoipa::path(delete, path = "/v1/tasks/{id}", params(("id" = String, Path)),
+/// How to delete a task.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteParams {
+    /// Whether it is saved first (the default); if that fails, nothing is deleted.
+    checkpoint: Option<bool>,
+}
+
+/// Deletes a finished task with the directory Parhelia made for it. Its checkpoints stay.
+#[utoipa::path(delete, path = "/v1/tasks/{id}", params(("id" = String, Path), DeleteParams),
     responses((status = 200, body = TaskView), (status = 409, body = ApiError)))]
-pub async fn delete(ctx: Ctx, Path(id): Path<String>) -> Answer<TaskView> {
+pub async fn delete(
+    ctx: Ctx,
+    Path(id): Path<String>,
+    Query(params): Query<DeleteParams>,
+) -> Answer<TaskView> {
     let task = find(&ctx, id).await?;
-    clean::remove(&ctx, &task).await?;
+    let _held = clean::remove(&ctx, &task, params.checkpoint.unwrap_or(true)).await?;
     ctx.core.command(Command::Forget { id: task.id.clone() }).await?;
     Ok(Json(TaskView::from(&task)))
 }

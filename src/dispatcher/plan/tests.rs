@@ -58,7 +58,7 @@ fn task(priority: i32, at: i64) -> Task {
         usage: Usage::default(),
         last: String::new(),
         answer_bytes: None,
-        kept: Default::default(),
+        kept: crate::domain::checkpoint::Kept::default(),
         home: None,
         origin: None,
     }
