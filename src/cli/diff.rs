@@ -26,7 +26,7 @@ pub async fn diff(context: &Context, args: &task::Diff) -> Done {
 }
 
 /// Returns a line for each file, and their sum.
-fn stat(found: &Diff, paint: Paint) -> String {
+pub fn stat(found: &Diff, paint: Paint) -> String {
     let mut lines: Vec<String> = found.stat.iter().map(|it| file(it, paint)).collect();
     let sum =
         |of: fn(&DiffFile) -> u32| found.stat.iter().fold(0u64, |sum, it| sum + u64::from(of(it)));
@@ -47,7 +47,7 @@ fn file(file: &DiffFile, paint: Paint) -> String {
 }
 
 /// Returns differences as a person reads them.
-fn text(text: &str, paint: Paint) -> String {
+pub fn text(text: &str, paint: Paint) -> String {
     let line = |it: &str| match it.as_bytes() {
         [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] | [b'd', b'i', b'f', b'f', ..] => {
             paint.bold(it)

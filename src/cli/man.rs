@@ -92,8 +92,16 @@ mod tests {
     #[test]
     fn the_man_page_has_every_command_and_the_exit_codes() {
         let page = String::from_utf8(page().unwrap()).unwrap();
-        for it in ["PARHELIA TASK CREATE", "PARHELIA DAEMON RUN", "PARHELIA ATTACH", "a defect of"]
-        {
+        for it in [
+            "PARHELIA TASK CREATE",
+            "PARHELIA CHECKPOINT RESTORE",
+            "PARHELIA SESSION RECOVER",
+            "PARHELIA DAEMON RUN",
+            "PARHELIA RESUME",
+            "PARHELIA UNDO",
+            "PARHELIA ATTACH",
+            "a defect of",
+        ] {
             assert!(page.contains(it), "{it} is missing:\n{page}");
         }
         assert_eq!(page.matches("\n.SH NAME").count(), 1);

@@ -5,6 +5,7 @@
 
 mod args;
 mod attach;
+mod checkpoint;
 mod config;
 mod context;
 mod create;
@@ -24,6 +25,8 @@ mod paint;
 mod panic;
 mod progress;
 mod prompt;
+mod recover;
+mod resume;
 mod session;
 mod setup;
 mod show;
@@ -31,6 +34,7 @@ mod start;
 mod status;
 mod sync;
 mod task;
+mod undo;
 mod view;
 mod when;
 
@@ -110,6 +114,9 @@ async fn dispatch(context: &Context, command: &Command) -> Done {
         Command::List(args) => task::list(context, args).await,
         Command::Session { command } => session::run(context, command).await,
         Command::Attach(args) => attach::attach(context, args).await,
+        Command::Checkpoint { command } => checkpoint::run(context, command).await,
+        Command::Resume(args) => resume::resume(context, args).await,
+        Command::Undo(args) => undo::undo(context, args).await,
         Command::Logs(args) => logs::logs(context, args).await,
         Command::Events { command } => events::run(context, command).await,
         Command::Status => status::status(context).await,

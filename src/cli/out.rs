@@ -165,6 +165,17 @@ impl Out {
         }
     }
 
+    /// Asks for a line, without the space around it; nothing where the input ends.
+    pub fn question(&self, question: &str) -> Option<String> {
+        self.note_bytes(format!("{question} ").as_bytes());
+        let mut line = String::new();
+        if io::stdin().read_line(&mut line).is_err() || line.is_empty() {
+            self.note("");
+            return None;
+        }
+        Some(line.trim().to_owned())
+    }
+
     /// Says how a command ended and returns the process's status.
     pub fn finish(&self, done: Done) -> ExitCode {
         match done {

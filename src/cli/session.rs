@@ -11,7 +11,7 @@ use crate::{
         attach,
         context::Context,
         out::Done,
-        prompt,
+        prompt, recover,
         task::{self, Ending},
         view::word,
     },
@@ -29,6 +29,7 @@ pub async fn run(context: &Context, command: &SessionCommand) -> Done {
         SessionCommand::Attach(args) => attach::attach(context, args).await,
         SessionCommand::Shell { id } => attach::shell(context, id).await,
         SessionCommand::Kill(args) => task::stop(context, args, Ending::Session).await,
+        SessionCommand::Recover(args) => recover::recover(context, args).await,
         SessionCommand::Prompt(args) => {
             let text = prompt::from_argument(&args.text, std::io::stdin().lock())?;
             let sent = context.client().await?.prompt(&args.id, &Prompt { text }).await?;

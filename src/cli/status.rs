@@ -13,7 +13,7 @@ use crate::{
         paint::Paint,
         show::Facts,
         start,
-        view::dollars,
+        view::{dollars, size},
     },
     stdx::{
         text::one_line,
@@ -89,6 +89,7 @@ fn render(status: &Status, now: Timestamp, paint: Paint) -> String {
         "disk",
         &format!("{} free of {}", bytes(status.disk.free_bytes), bytes(status.disk.total_bytes)),
     );
+    facts.raw("checkpoints", &format!("{} kept", size(status.checkpoint_bytes)));
     for hint in &status.hints {
         facts.add("hint", hint);
     }
@@ -229,8 +230,8 @@ mod tests {
                 price_per_hour_usd: 0.0,
             }],
             disk: Disk { free_bytes: 5 << 30, total_bytes: 100 << 30 },
+            checkpoint_bytes: 3 << 20,
             memory_bytes: Some(18 << 20),
-            checkpoint_bytes: 0,
             hints: vec!["install claude: npm install -g @anthropic-ai/claude-code".into()],
         };
         let shown = render(&status, Timestamp(3_720_000), Paint { on: false });
@@ -244,6 +245,7 @@ mod tests {
         spend         $0.31 in the last 24 h, $12.50 of $50.00 in all; overall ceilings only warn so far
         provider      local: reachable, 4 of 4 in use, claude missing, tmux 3.4
         disk          5120 MiB free of 100 GiB
+        checkpoints   3.0 MiB kept
         hint          install claude: npm install -g @anthropic-ai/claude-code
         ");
     }

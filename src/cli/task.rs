@@ -151,7 +151,7 @@ async fn retry(context: &Context, args: &task::Retry) -> Done {
     Ok(0)
 }
 
-async fn delete(context: &Context, args: &Stopped) -> Done {
+async fn delete(context: &Context, args: &task::Delete) -> Done {
     let out = &context.out;
     let client = context.client().await?;
     let task = client.task(&args.id).await?;
@@ -162,7 +162,10 @@ async fn delete(context: &Context, args: &Stopped) -> Done {
             return Ok(1);
         }
     }
-    let task = client.delete(&task.id).await?;
+    let task = match args.no_checkpoint {
+        true => client.delete_unsaved(&task.id).await?,
+        false => client.delete(&task.id).await?,
+    };
     match out.json {
         true => out.json(&task)?,
         false => out.line(&format!("Deleted {}", one_line(&task.id, 40)))?,

@@ -98,6 +98,27 @@ pub fn cents(amount: f64) -> String {
     }
 }
 
+/// Returns a length in bytes in the unit that reads best.
+pub fn size(bytes: u64) -> String {
+    let (mut amount, mut rest, mut unit) = (bytes, 0, "B");
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if amount < 1024 {
+            break;
+        }
+        (rest, amount, unit) = (amount % 1024 * 10 / 1024, amount / 1024, next);
+    }
+    match amount {
+        0..10 if unit != "B" => format!("{amount}.{rest} {unit}"),
+        _ => format!("{amount} {unit}"),
+    }
+}
+
+/// Returns how many there are of something.
+pub fn count(n: u64, what: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{plural}")
+}
+
 /// Returns the table of tasks, one a line. `width` is where lines are cut, if they are.
 pub fn table(tasks: &[TaskView], now: Timestamp, width: Option<usize>, paint: Paint) -> String {
     let word_width = widest(tasks.iter().map(word), 5, 16);
@@ -174,7 +195,8 @@ pub fn pad_left(text: &str, width: usize) -> String {
     format!("{}{text}", " ".repeat(width.saturating_sub(text.width())))
 }
 
-fn widest(texts: impl Iterator<Item = String>, least: usize, most: usize) -> usize {
+/// Returns how wide the widest of `texts` is, within bounds.
+pub fn widest(texts: impl Iterator<Item = String>, least: usize, most: usize) -> usize {
     texts.map(|it| it.width()).max().unwrap_or(0).clamp(least, most)
 }
 

@@ -42,6 +42,20 @@ pub fn date_and_clock(at: Timestamp) -> String {
     }
 }
 
+/// Returns the time of day here with the seconds if it was today, else the date and the minute;
+/// the year only if it was another.
+pub fn day_and_clock(at: Timestamp, now: Timestamp) -> String {
+    let here = |it: Timestamp| {
+        jiff::Timestamp::from_millisecond(it.0).map(|it| it.to_zoned(TimeZone::system()))
+    };
+    match (here(at), here(now)) {
+        (Ok(at), Ok(now)) if at.date() == now.date() => at.strftime("%H:%M:%S").to_string(),
+        (Ok(at), Ok(now)) if at.year() == now.year() => at.strftime("%m-%d %H:%M").to_string(),
+        (Ok(at), _) => at.strftime("%Y-%m-%d %H:%M").to_string(),
+        (Err(_), _) => "---------- --:--".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +75,15 @@ mod tests {
     #[test]
     fn a_moment_past_all_calendars_still_prints() {
         assert_eq!(clock(Timestamp(i64::MAX)), "--:--:--");
+        assert_eq!(day_and_clock(Timestamp(i64::MAX), Timestamp(0)), "---------- --:--");
+    }
+
+    #[test]
+    fn the_day_is_told_where_it_is_another() {
+        let now = Timestamp(1_795_219_602_652);
+        assert_eq!(day_and_clock(now, now).len(), "14:31:02".len());
+        let ago = |days: i64| Timestamp(now.0 - days * 86_400_000);
+        assert_eq!(day_and_clock(ago(1), now).len(), "11-20 14:31".len());
+        assert_eq!(day_and_clock(ago(366), now).len(), "2025-11-20 14:31".len());
     }
 }

@@ -1,5 +1,6 @@
 //! The command line as types. The doc comments are the help and the man page.
 
+pub mod checkpoint;
 pub mod session;
 pub mod task;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValuePars
 
 use crate::{
     cli::args::{
+        checkpoint::{CheckpointCommand, Resume, Undo},
         session::{Attach, SessionCommand},
         task::{Create, List, TaskCommand},
     },
@@ -19,9 +21,10 @@ use crate::{
 const EXIT_CODES: &str = "\
 Exit status:
   0    done; with --sync and `task watch`: the task is COMPLETED
-  1    the task FAILED or was KILLED (--sync, task watch), or a prompt was not confirmed
+  1    the task FAILED or was KILLED (--sync, task watch), a prompt was not confirmed, a question
+       was answered with no, or a checkpoint is damaged or was not restored whole
   2    the command line makes no sense
-  3    no such task
+  3    no such task or checkpoint
   4    the task's state does not admit it
   5    no dispatcher answers, or one of another version
   6    the host does not answer, or no worker fits (DISPATCH_FAILED)
@@ -76,7 +79,14 @@ pub enum Command {
     },
     /// Put this terminal into a session (the same as `session attach`)
     Attach(Attach),
-    /// Show what a task did
+    /// Save tasks, look at what was saved, and go back to it
+    #[command(visible_alias = "c", subcommand_required = true)]
+    Checkpoint {
+        #[command(subcommand)]
+        command: CheckpointCommand,
+    },
+    Resume(Resume),
+    Undo(Undo),
     Logs(Logs),
     /// Look at what happened, as events
     #[command(visible_alias = "e", subcommand_required = true)]
@@ -98,7 +108,6 @@ pub enum Command {
         #[command(subcommand)]
         command: DaemonCommand,
     },
-    /// Show Parhelia at work, without Claude, a key or a network
     Demo(Demo),
     /// Print the completion script of a shell
     #[command(after_help = "Example: parhelia completions bash > \

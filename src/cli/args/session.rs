@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 
-use crate::cli::args::task::Stopped;
+use crate::cli::args::{checkpoint::Recover, task::Stopped};
 
 /// What to do with a session.
 #[derive(Debug, Subcommand)]
@@ -10,7 +10,6 @@ pub enum SessionCommand {
     /// List the tasks that have a session
     #[command(visible_alias = "ls")]
     List,
-    /// Put this terminal into the session
     Attach(Attach),
     /// Open a login shell in the task's workspace, also when its session has ended
     Shell {
@@ -20,7 +19,7 @@ pub enum SessionCommand {
     },
     /// End the session; on a terminal asks once, and says what would be lost
     Kill(Stopped),
-    /// Send a prompt into the session
+    Recover(Recover),
     Prompt(Prompt),
     /// Interrupt the turn that runs, as Esc does
     Interrupt {
@@ -28,7 +27,6 @@ pub enum SessionCommand {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
-    /// Answer what the session asks
     Answer(Answer),
 }
 

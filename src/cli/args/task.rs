@@ -20,7 +20,6 @@ use crate::{
 /// What to do with tasks.
 #[derive(Debug, Subcommand)]
 pub enum TaskCommand {
-    /// Submit a task
     Create(Box<Create>),
     /// List tasks, newest first
     #[command(visible_alias = "ls")]
@@ -33,20 +32,19 @@ pub enum TaskCommand {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
-    /// Show what a task changed, since the commit it was started from
     Diff(Diff),
     /// Take a task off the queue, or end its session
     Cancel(Stopped),
     /// Run a finished task again
     Retry(Retry),
-    /// Delete a finished task with its run directory
-    Delete(Stopped),
+    Delete(Delete),
 }
 
 /// Submit a task
 ///
 /// Returns once Claude is started, or says what the task waits for. With --sync waits for the
-/// end, prints the final answer on stdout and exits with the outcome; Ctrl-C only leaves.
+/// end, prints the final answer on stdout and exits with the outcome; Ctrl-C only leaves. What it
+/// does is saved turn by turn: see `parhelia checkpoint list` and `parhelia undo`.
 /// What is left out comes from the configuration (see `parhelia config`).
 #[derive(Args, Clone, Debug, Default)]
 #[command(group(ArgGroup::new("what").args(["prompt", "file"])))]
@@ -220,6 +218,25 @@ pub struct Stopped {
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// Delete a finished task with its run directory
+///
+/// It is saved first, and its checkpoints stay as long as the configuration keeps them: a task
+/// can be made of one by `checkpoint fork`.
+#[derive(Args, Debug)]
+pub struct Delete {
+    /// The task: its id or a unique prefix
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub id: String,
+
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+
+    /// Do not save it first; for what cannot be saved, or is not worth it
+    #[arg(long)]
+    pub no_checkpoint: bool,
 }
 
 /// Run a finished task again

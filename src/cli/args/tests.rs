@@ -49,6 +49,13 @@ fn aliases_reach_the_same_commands() {
         &["parhelia", "submit", "p", "--provider", "local"],
         &["parhelia", "list", "--status", "RUNNING,idle", "--json"],
         &["parhelia", "logs", "abc", "--tail", "100", "-f"],
+        &["parhelia", "c", "ls", "--session", "abc", "--older-than", "7d"],
+        &["parhelia", "checkpoint", "list", "--task", "abc", "-n", "3"],
+        &["parhelia", "checkpoint", "rm", "cp-a", "cp-b", "-y"],
+        &["parhelia", "resume", "abc", "--checkpoint-id", "cp-a", "Go on"],
+        &["parhelia", "resume", "abc", "--checkpoint", "cp-a", "--target", "/target/workspace"],
+        &["parhelia", "session", "recover", "abc"],
+        &["parhelia", "task", "delete", "abc", "--no-checkpoint"],
     ] {
         Cli::try_parse_from(args).unwrap();
     }
@@ -73,4 +80,59 @@ fn a_detach_key_is_the_byte_it_sends() {
     let Some(Command::Attach(it)) = cli.command else { panic!("{cli:?}") };
     assert_eq!(it.detach_key, Some(0x1d));
     assert!(Cli::try_parse_from(["parhelia", "attach", "abc", "--detach-key", "q"]).is_err());
+}
+
+fn checkpoint(args: &[&str]) -> CheckpointCommand {
+    let cli = Cli::try_parse_from(["parhelia", "checkpoint"].iter().chain(args)).unwrap();
+    match cli.command {
+        Some(Command::Checkpoint { command }) => command,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_list_is_narrowed_by_task_and_age() {
+    let CheckpointCommand::List(it) = checkpoint(&["list", "--older-than", "7d"]) else { panic!() };
+    assert_eq!(it.older_than, Some(Duration::from_secs(7 * 86_400)));
+    assert_eq!((it.session, it.limit.get()), (None, 50));
+    assert!(refused(&["parhelia", "c", "ls", "--older-than", "soon"]).contains("soon"));
+    assert!(refused(&["parhelia", "c", "ls", "-n", "0"]).contains("'0'"));
+}
+
+#[test]
+fn a_diff_has_one_side_or_two() {
+    let sides = |args: &[&str]| match checkpoint(args) {
+        CheckpointCommand::Diff(it) => (it.id, it.to),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sides(&["diff", "cp-a"]), ("cp-a".into(), None));
+    assert_eq!(sides(&["diff", "cp-a", "now"]), ("cp-a".into(), Some("now".into())));
+    assert!(refused(&["parhelia", "checkpoint", "diff"]).contains("<CP>"));
+}
+
+#[test]
+fn what_excludes_itself_is_refused() {
+    for args in [
+        &["restore", "cp-a", "--target", "/x", "--conversation"][..],
+        &["verify", "cp-a", "--session", "abc"],
+        &["delete"],
+        &["export", "cp-a"],
+        &["show", ""],
+    ] {
+        let args: Vec<&str> = ["parhelia", "checkpoint"].iter().chain(args).copied().collect();
+        assert!(Cli::try_parse_from(&args).is_err(), "{args:?}");
+    }
+}
+
+#[test]
+fn help_says_more_than_the_list_of_commands() {
+    for (args, said) in [
+        (&["task", "create", "--help"][..], "prints the final answer on stdout"),
+        (&["checkpoint", "restore", "--help"][..], "is saved as a checkpoint"),
+        (&["session", "recover", "--help"][..], "the best first"),
+        (&["undo", "--help"][..], "After a kill its conversation goes on"),
+    ] {
+        let help = refused(&[&["parhelia"], args].concat());
+        assert!(help.contains(said), "{said}: {help}");
+    }
 }

@@ -182,3 +182,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_size_has_two_digits_that_say_something() {
+    let sizes = [0, 1023, 1024, 10 << 10, (2 << 20) + (103 << 10), 812 << 20, u64::MAX];
+    let shown: Vec<String> = sizes.into_iter().map(size).collect();
+    let expected = ["0 B", "1023 B", "1.0 KiB", "10 KiB", "2.1 MiB", "812 MiB", "16777215 TiB"];
+    assert_eq!(shown, expected);
+    assert_eq!((count(1, "file"), count(2, "file")), ("1 file".into(), "2 files".into()));
+}
