@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::types::{Answer, CreateTask, Retry},
+    api::{
+        checkpoints::{CreateCheckpoint, EditCheckpoint, Fork, Restore, Resume},
+        types::{Answer, CreateTask, Retry},
+    },
     stdx::time::Timestamp,
     tui::msg::{ReadId, RequestId, Slot},
     vt::screen::Size,
@@ -113,6 +116,17 @@ pub enum Request {
     AnswerText { id: String },
     History { task: Option<String>, limit: usize },
     Status,
+    Checkpoint { id: String, what: CreateCheckpoint },
+    Checkpoints { task: String },
+    CheckpointDetail { id: String },
+    CheckpointFiles { id: String },
+    CheckpointDiff { id: String, to: String },
+    Restore { id: String, how: Restore },
+    Fork { id: String, how: Fork },
+    EditCheckpoint { id: String, edit: EditCheckpoint },
+    DeleteCheckpoint { id: String },
+    Resume { id: String, how: Resume },
+    Recovery { id: String },
 }
 
 /// What is shown in a terminal pane.

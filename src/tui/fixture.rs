@@ -6,20 +6,21 @@ use ratatui::layout::Rect;
 
 use crate::{
     api::{
+        checkpoints::{ChangeView, CheckpointView},
         types::Snapshot,
         view::{AskView, TaskView, TokensView},
     },
-    domain::activity::Activity,
+    domain::{activity::Activity, checkpoint::Trigger},
     stdx::time::Timestamp,
     tui::{
         canvas::Canvas,
-        effect::Effect,
+        effect::{Ask, Effect},
         keymap,
         model::{
             Model,
             look::{Facts, Look, LookSource},
         },
-        msg::{Feed, Input, Msg},
+        msg::{Feed, Input, Msg, Reply, RequestId},
         update::update,
         view::view,
     },
@@ -124,6 +125,57 @@ pub fn ask(id: &str, summary: &str) -> AskView {
         options: Vec::new(),
         since: NOW,
     }
+}
+
+/// Returns a checkpoint of the first task of the [`fleet`], made so many minutes ago.
+pub fn checkpoint(id: &str, minutes: i64, trigger: Trigger) -> CheckpointView {
+    CheckpointView {
+        id: format!("cp-{id}"),
+        task: "task-aaaa2222".to_owned(),
+        task_name: "fix-auth-race".to_owned(),
+        at: Timestamp(NOW.0 - minutes * 60_000),
+        trigger,
+        label: None,
+        pinned: false,
+        parent: None,
+        provider: "local".to_owned(),
+        workspace: "/home/ann/.local/state/parhelia/runs/task-aaaa2222/work".to_owned(),
+        change: ChangeView {
+            added: 1,
+            modified: 2,
+            deleted: 0,
+            lines_added: 86,
+            lines_removed: 14,
+        },
+        files: 412,
+        bytes: 12_300_000,
+        left_out: 2,
+        stored_bytes: Some(2_100_000),
+        damage: None,
+        conversation: Some("7f1d9e0c-0000-4000-8000-000000000000".to_owned()),
+        branch: Some("parhelia/task-aaaa2222".to_owned()),
+        head: Some("4f1c2ab0000000000000000000000000000000aa".to_owned()),
+        turns: 41,
+        tokens: TokensView { input: 1200, output: 800, ..TokensView::default() },
+        cost_usd: 4.31,
+        cost_source: "reported".to_owned(),
+    }
+}
+
+/// Returns the requests among effects, in words, with the numbers their answers need.
+pub fn requests(effects: &[Effect]) -> Vec<(RequestId, String)> {
+    let request = |it: &Effect| match it {
+        Effect::Ask { id, ask: Ask::Request(request) } => Some((*id, format!("{request:?}"))),
+        _ => None,
+    };
+    effects.iter().filter_map(request).collect()
+}
+
+/// Answers the one request among effects.
+pub fn answer(model: &mut Model, effects: &[Effect], reply: Reply) -> Vec<Effect> {
+    let asked = requests(effects);
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    send(model, Msg::Answered { id: asked[0].0, result: Ok(reply) })
 }
 
 /// Returns a task that works.

@@ -119,6 +119,8 @@ actions! {
     Tasks Diff = "diff" ["d"] "diff", "show what the task changed", 0;
     Tasks Why = "why" ["v"] "why", "show why the task has this status", 0;
     Tasks OpenLog = "log" ["l" "right"] "log", "go to the task's log", 0;
+    Tasks CheckpointNow = "checkpoint" ["c"] "checkpoint", "save workspace and conversation now, of all marked if any", 18;
+    Tasks OpenCheckpoints = "open-checkpoints" ["C"] "checkpoints", "go to the task's checkpoints", 0;
     Tasks ShellHere = "shell" ["s"] "shell", "open a shell in the task's workspace", 0;
     Tasks OpenUrl = "open" ["o"] "open", "open the pull request or address the task spoke of last", 0;
     Tasks Sort = "sort" ["S"] "sort", "choose how the tasks are sorted", 0;
@@ -152,8 +154,17 @@ actions! {
     Log LogPipe = "log-pipe" ["|"] "pipe", "pipe the log into a command", 0;
     Log LogPager = "log-pager" ["o"] "pager", "open the log in $PAGER", 0;
 
-    Checkpoints CheckpointRecover = "checkpoint-recover" ["enter" "r"] "recover", "bring the task back from what is kept", 1;
-    Checkpoints CheckpointDiff = "checkpoint-diff" ["d"] "diff", "show what the task changed", 2;
+    Checkpoints CheckpointFiles = "checkpoint-files" ["enter"] "files", "list the files of the checkpoint; Enter on one shows what changed in it", 1;
+    Checkpoints CheckpointDiff = "checkpoint-diff" ["d"] "diff", "show what changed since the checkpoint before it, or between the two marked", 2;
+    Checkpoints CheckpointDiffNow = "checkpoint-diff-now" ["D"] "diff now", "show what changed since the checkpoint", 5;
+    Checkpoints CheckpointRestore = "checkpoint-restore" ["r"] "restore", "put the workspace back as it was: shows first what changes, saves first what is there", 3;
+    Checkpoints CheckpointFork = "checkpoint-fork" ["b"] "fork", "make a new task that goes on from the checkpoint", 4;
+    Checkpoints CheckpointMark = "checkpoint-mark" ["space"] "mark", "mark two checkpoints, to compare them with each other", 0;
+    Checkpoints CheckpointCreate = "checkpoint-create" ["c"] "create", "save the task now, under a name", 6;
+    Checkpoints CheckpointLabel = "checkpoint-label" ["e"] "rename", "give the checkpoint another name", 0;
+    Checkpoints CheckpointPin = "checkpoint-pin" ["P"] "pin", "keep the checkpoint for ever, or no more", 0;
+    Checkpoints CheckpointDelete = "checkpoint-delete" ["x"] "delete", "delete the checkpoint; asks first", 7;
+    Checkpoints CheckpointSort = "checkpoint-sort" ["S"] "sort", "sort by time, size or change", 0;
 
     Budget BudgetPeriodBefore = "budget-period-before" ["["] "period", "period before: hour, day, all", 1;
     Budget BudgetPeriodNext = "budget-period" ["]"] "period", "next period: hour, day, all", 1;
@@ -171,9 +182,10 @@ actions! {
     Attached Leave = "leave" ["ctrl-q" "f12"] "leave", "leave the session; it keeps running", 1;
     Attached AttachedNextNeeds = "attached-next-needs-you" ["f2" "ctrl-alt-n"] "next !", "go to the next task that needs you, attached", 2;
     Attached Switcher = "switcher" ["f3" "ctrl-alt-p"] "switch", "attach to another session", 3;
+    Attached AttachedCheckpoint = "attached-checkpoint" ["f4" "ctrl-alt-c"] "checkpoint", "save workspace and conversation now", 5;
     Attached Resync = "resync" ["f5"] "repaint", "set the size again and repaint", 0;
     Attached ZoomPane = "zoom" ["f6" "ctrl-alt-z"] "zoom", "give the pane the whole screen, or not", 4;
-    Attached ScrollMode = "scroll" ["f7" "shift-pageup"] "look back", "look back, search and copy", 5;
+    Attached ScrollMode = "scroll" ["f7" "shift-pageup"] "look back", "look back, search and copy", 6;
     Attached MouseBack = "mouse" ["f8"] "mouse", "give the mouse to the terminal outside, or take it back", 0;
 
     Scroll ScrollLeave = "scroll-leave" ["esc" "q" "f7"] "back", "go back to the live screen", 1;
@@ -205,7 +217,7 @@ actions! {
     Global PanelTasks = "panel-tasks" ["1"] "tasks", "go to the tasks", 0;
     Global PanelPreview = "panel-preview" ["2"] "preview", "go to the preview", 0;
     Global PanelLog = "panel-log" ["3"] "log", "go to the log", 0;
-    Global PanelCheckpoints = "panel-checkpoints" ["4"] "checkpoints", "go to what is kept of the task", 0;
+    Global PanelCheckpoints = "panel-checkpoints" ["4"] "checkpoints", "go to the task's checkpoints", 0;
     Global PanelBudget = "panel-budget" ["5"] "budget", "go to the budget", 0;
     Global PanelInbox = "panel-inbox" ["6"] "inbox", "go to all that waits for a person", 0;
     Global NextPanel = "next-panel" ["tab"] "next panel", "next panel", 0;

@@ -31,6 +31,7 @@ pub mod recorder;
 pub mod replay;
 pub mod run;
 pub mod sort;
+pub mod syntax;
 pub mod theme;
 pub mod update;
 pub mod view;

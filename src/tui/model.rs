@@ -234,6 +234,8 @@ pub enum Purpose {
     PopupItem(PopupId, u64),
     /// The inbox, and the number it gave this one.
     InboxItem(u64),
+    /// The checkpoints, and the number they gave this one.
+    CheckpointsItem(u64),
 }
 
 /// What a panel or a popup wants, after it has taken something in. Panels never reach into each

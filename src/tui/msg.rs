@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{
+        checkpoints::{
+            CheckpointDetail, CheckpointDiff, CheckpointFiles, CheckpointList, CheckpointView,
+            Recovery, Restored,
+        },
         error::ApiError,
         types::{
             Created, Diff, DryRun, EventView, LogLine, Losses, Sent, Snapshot, Status, TaskList,
@@ -105,6 +109,13 @@ pub enum Reply {
     Text(Option<String>),
     Events(Vec<EventView>),
     Status(Box<Status>),
+    Checkpoint(Box<CheckpointView>),
+    Checkpoints(Box<CheckpointList>),
+    CheckpointDetail(Box<CheckpointDetail>),
+    CheckpointFiles(Box<CheckpointFiles>),
+    CheckpointDiff(Box<CheckpointDiff>),
+    Restored(Box<Restored>),
+    Recovery(Box<Recovery>),
     /// The text of a file; nothing if there is none.
     File(Option<String>),
     /// Where it was written.

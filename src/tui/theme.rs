@@ -48,6 +48,11 @@ pub enum Role {
     Match,
     Added,
     Removed,
+    /// Parts of code in a diff; over the style of its line.
+    CodeKeyword,
+    CodeText,
+    CodeNumber,
+    CodeComment,
     /// A log line's sorts.
     LogYou,
     LogText,
@@ -128,9 +133,13 @@ fn plain(role: Role) -> Style {
     use Role as R;
     let modifier = match role {
         R::Dim | R::GaugeEmpty | R::LogOut | R::Scrollbar | R::Border => Modifier::DIM,
-        R::Title | R::Key | R::NeedsYou | R::Warning | R::GaugeFull | R::BorderFocused => {
-            Modifier::BOLD
-        }
+        R::Title
+        | R::Key
+        | R::NeedsYou
+        | R::Warning
+        | R::GaugeFull
+        | R::BorderFocused
+        | R::CodeKeyword => Modifier::BOLD,
         R::TitleFocused | R::Failed | R::LogYou | R::GaugeWarning => {
             Modifier::BOLD.union(Modifier::UNDERLINED)
         }
@@ -140,7 +149,7 @@ fn plain(role: Role) -> Style {
         R::Selected | R::Match => Modifier::REVERSED,
         R::SelectedElsewhere | R::InputFocused | R::Link | R::Added => Modifier::UNDERLINED,
         R::Marked | R::Parked | R::LogTool | R::Removed => Modifier::ITALIC,
-        R::Unreachable | R::Input => Modifier::ITALIC.union(Modifier::DIM),
+        R::Unreachable | R::Input | R::CodeComment => Modifier::ITALIC.union(Modifier::DIM),
         _ => Modifier::empty(),
     };
     Style::new().add_modifier(modifier)
@@ -150,18 +159,33 @@ fn plain(role: Role) -> Style {
 fn coloured(role: Role, palette: &Palette) -> Style {
     use Role as R;
     let color = match role {
-        R::Border | R::Dim | R::GaugeEmpty | R::LogOut | R::Scrollbar | R::Idle => palette.dim,
+        R::Border
+        | R::Dim
+        | R::GaugeEmpty
+        | R::LogOut
+        | R::Scrollbar
+        | R::Idle
+        | R::CodeComment => palette.dim,
         R::NeedsYou | R::Warning | R::GaugeWarning | R::Unknown => palette.call,
         R::Done | R::Good | R::GaugeFull | R::Added | R::LogYou => palette.good,
         R::Failed | R::Error | R::LogFail | R::GaugeOver | R::Removed => palette.bad,
         R::BorderFocused | R::TitleFocused | R::Key | R::Link | R::PopupBorder => palette.accent,
-        R::Working | R::Money | R::InputFocused | R::LogEvent => palette.calm,
-        R::BorderAttached | R::Marked | R::LogTool | R::Demo | R::Parked => palette.tool,
+        R::Working | R::Money | R::InputFocused | R::LogEvent | R::CodeText | R::CodeNumber => {
+            palette.calm
+        }
+        R::BorderAttached | R::Marked | R::LogTool | R::Demo | R::Parked | R::CodeKeyword => {
+            palette.tool
+        }
         R::Unreachable => palette.dim,
         _ => return Style::new(),
     };
-    // What is dim by its colour would vanish if it were dim by attribute too.
-    Style::new().fg(color).remove_modifier(Modifier::DIM)
+    // What is dim by its colour would vanish if it were dim by attribute too; and whole lines that
+    // are underlined or slanted besides having a colour are hard to read.
+    let too_much = match role {
+        R::Added | R::Removed => Modifier::DIM.union(Modifier::UNDERLINED).union(Modifier::ITALIC),
+        _ => Modifier::DIM,
+    };
+    Style::new().fg(color).remove_modifier(too_much)
 }
 
 /// Returns the style of a role in the fewest and strongest colours: nothing dim, nothing grey.
@@ -239,6 +263,9 @@ mod tests {
         (Role::Text, Role::Match),
         (Role::Text, Role::Link),
         (Role::Added, Role::Removed),
+        (Role::Text, Role::CodeKeyword),
+        (Role::Text, Role::CodeComment),
+        (Role::CodeKeyword, Role::CodeComment),
         (Role::GaugeFull, Role::GaugeWarning),
         (Role::GaugeWarning, Role::GaugeOver),
         (Role::LogYou, Role::LogText),

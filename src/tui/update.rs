@@ -100,7 +100,8 @@ fn answered(
     });
     if let Ok(reply) = &result {
         feed::learn(model, reply, out);
-        model.shared.undo.extend(call.undo.clone());
+        let undo = call.undo.clone().or_else(|| then::undo_of(call.purpose, reply, now));
+        out.then.extend(undo.map(Then::Undoable));
     }
     let shared = &model.shared;
     match call.purpose {
@@ -113,8 +114,10 @@ fn answered(
         Purpose::Panel(Panel::Tasks) => tasks::answered(&mut model.tasks, shared, &result, out),
         Purpose::Panel(Panel::Preview) => term::answered(&mut model.term, shared, &result, out),
         Purpose::Panel(Panel::Log) => log::answered(&mut model.log, shared, &result, out),
-        Purpose::Panel(Panel::Checkpoints) => {
-            checkpoints::answered(&mut model.checkpoints, shared, &result, out);
+        // It gives each of its requests a number.
+        Purpose::Panel(Panel::Checkpoints) => (),
+        Purpose::CheckpointsItem(item) => {
+            checkpoints::answered_item(&mut model.checkpoints, shared, item, &result, out);
         }
         Purpose::Panel(Panel::Budget) => budget::answered(&mut model.budget, shared, &result, out),
         Purpose::Panel(Panel::Inbox) => inbox::answered(&mut model.inbox, shared, &result, out),
@@ -152,7 +155,7 @@ fn returned(model: &mut Model, what: &Returned, out: &mut Out) {
             log::returned(&mut model.log, &model.shared, what, out);
         }
         // No other hands the terminal over.
-        Some(Purpose::Panel(_) | Purpose::InboxItem(_)) => (),
+        Some(Purpose::Panel(_) | Purpose::InboxItem(_) | Purpose::CheckpointsItem(_)) => (),
         Some(Purpose::Tell | Purpose::Quiet) | None => (),
     }
 }

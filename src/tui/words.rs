@@ -1,7 +1,10 @@
 //! What is said of a task in a row: since when, where, what.
 
 use crate::{
-    api::view::TaskView,
+    api::{
+        checkpoints::{ChangeView, CheckpointView},
+        view::TaskView,
+    },
     stdx::{
         text::one_line,
         time::{Timestamp, short},
@@ -141,6 +144,72 @@ pub fn money(usd: f64) -> String {
     if usd < 1000.0 { format!("{usd:.2}") } else { format!("{usd:.0}") }
 }
 
+/// For so long the time that passed since is told; then the moment, which never goes stale.
+const AGO_MS: i64 = 60 * MINUTE_MS;
+
+/// Returns how long ago a moment was, or when it was if that is long ago.
+pub fn ago(at: Timestamp, now: Timestamp, utc_offset_ms: i64) -> String {
+    match now.0.saturating_sub(at.0) < AGO_MS {
+        true => format!("{} ago", elapsed(at, now)),
+        false => clock(at, now, utc_offset_ms),
+    }
+}
+
+/// Returns when [`ago`] will say something else; nothing if never.
+pub fn next_ago(at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    (now.0.saturating_sub(at.0) < AGO_MS).then(|| minute_after(at, now))
+}
+
+/// Returns an amount of bytes as a row shows it: `2.1 MB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1000.0;
+    let mut unit = 0;
+    // What would be rounded up to four digits has the next unit.
+    while 999.5 <= value && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let digits = usize::from(value < 9.95);
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
+/// Returns a moment as the time of today, else with its date: `Nov 20 13:51`.
+pub fn moment(at: Timestamp, now: Timestamp, utc_offset_ms: i64) -> String {
+    let day = clock(at, now, utc_offset_ms);
+    let time = time_of_day(at, utc_offset_ms, false);
+    if day == time { time } else { format!("{day} {time}") }
+}
+
+/// Returns what a checkpoint is called: its name in quotes, else what made it.
+pub fn checkpoint(it: &CheckpointView) -> String {
+    match &it.label {
+        Some(label) => format!("\"{}\"", one_line(label, 80)),
+        None => it.trigger.as_str().to_owned(),
+    }
+}
+
+/// Returns how much changed: lines, or files if no line did.
+pub fn change(it: &ChangeView) -> String {
+    if it.lines_added != 0 || it.lines_removed != 0 {
+        return format!("+{} -{}", it.lines_added, it.lines_removed);
+    }
+    match it.added.saturating_add(it.modified).saturating_add(it.deleted) {
+        0 => "0".to_owned(),
+        1 => "1 file".to_owned(),
+        many => format!("{many} files"),
+    }
+}
+
+/// Returns a task's newest checkpoint: `14:31 before-kill`.
+pub fn last_checkpoint(task: &TaskView, now: Timestamp, utc_offset_ms: i64) -> Option<String> {
+    let last = task.last_checkpoint.as_ref()?;
+    Some(format!("{} {}", moment(last.at, now, utc_offset_ms), last.trigger.as_str()))
+}
+
 /// Returns the last http or https address in a text.
 pub fn last_url(text: &str) -> Option<&str> {
     let at = ["https://", "http://"].iter().filter_map(|it| text.rfind(it)).max()?;
@@ -175,6 +244,23 @@ mod tests {
         assert_eq!(age(&it, NOW, 0), "Nov 20");
         it.since = Timestamp(i64::MAX);
         assert_eq!(age(&it, NOW, 0), "?");
+    }
+
+    #[test]
+    fn bytes_have_three_digits_at_most() {
+        for (count, expected) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (9_940, "9.9 kB"),
+            (9_960, "10 kB"),
+            (999_600, "1.0 MB"),
+            (2_100_000, "2.1 MB"),
+            (812_000_000, "812 MB"),
+            (u64::MAX, "18447 PB"),
+        ] {
+            assert_eq!(bytes(count), expected, "{count}");
+        }
     }
 
     #[test]

@@ -153,6 +153,11 @@ pub fn act(model: &mut Model, shared: &Shared, action: Action, out: &mut Out) {
         Action::Leave => held::leave(model, out),
         Action::AttachedNextNeeds => next_needs(model, shared, out),
         Action::Switcher => out.open(popup::Kind::Pick(popup::pick::Model::switcher(shared))),
+        Action::AttachedCheckpoint => {
+            if let Some(it) = &model.held {
+                popup::entry::save(&it.task, &it.name, "", out);
+            }
+        }
         Action::Resync => {
             if let Some(it) = &model.shown {
                 it.resync(out);

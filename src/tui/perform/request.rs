@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::{
     api::{
-        client::{Client, HistoryQuery},
+        client::{CheckpointsQuery, Client, HistoryQuery},
         error::ApiError,
         types::{CreateTask, Env, Prompt, Stop},
     },
@@ -49,5 +49,37 @@ pub async fn send(
             Reply::Events(client.history(&query).await?)
         }
         Request::Status => Reply::Status(Box::new(client.status().await?)),
+        Request::Checkpoint { id, what } => {
+            Reply::Checkpoint(Box::new(client.checkpoint(&id, &what).await?))
+        }
+        Request::Checkpoints { task } => {
+            let query = CheckpointsQuery { task: Some(task), ..CheckpointsQuery::default() };
+            Reply::Checkpoints(Box::new(client.checkpoints(&query).await?))
+        }
+        Request::CheckpointDetail { id } => {
+            Reply::CheckpointDetail(Box::new(client.checkpoint_detail(&id).await?))
+        }
+        Request::CheckpointFiles { id } => {
+            Reply::CheckpointFiles(Box::new(client.checkpoint_files(&id).await?))
+        }
+        Request::CheckpointDiff { id, to } => {
+            Reply::CheckpointDiff(Box::new(client.checkpoint_diff(&id, &to).await?))
+        }
+        Request::Restore { id, how } => Reply::Restored(Box::new(client.restore(&id, &how).await?)),
+        Request::Fork { id, mut how } => {
+            how.caller_env = env();
+            Reply::Created(Box::new(client.fork(&id, &how).await?))
+        }
+        Request::EditCheckpoint { id, edit } => {
+            Reply::Checkpoint(Box::new(client.edit_checkpoint(&id, &edit).await?))
+        }
+        Request::DeleteCheckpoint { id } => {
+            Reply::Checkpoint(Box::new(client.delete_checkpoint(&id).await?))
+        }
+        Request::Resume { id, mut how } => {
+            how.caller_env = env();
+            Reply::Task(Box::new(client.resume(&id, &how).await?))
+        }
+        Request::Recovery { id } => Reply::Recovery(Box::new(client.recovery(&id).await?)),
     })
 }

@@ -6,6 +6,7 @@ mod view;
 
 use crate::{
     api::{
+        checkpoints::Resume,
         error::ApiError,
         types::{Losses, Retry},
         view::TaskView,
@@ -27,7 +28,7 @@ pub use view::view;
 const LOSSES_MAX: usize = 20;
 
 /// What a failed turn is asked when it is to go on.
-const GO_ON: &str = "Go on with what you were doing.";
+pub const GO_ON: &str = "Go on with what you were doing.";
 
 /// What the popup holds.
 #[derive(Debug)]
@@ -92,7 +93,8 @@ enum Does {
 impl Model {
     /// Returns the question before tasks are ended.
     pub fn kill(shared: &Shared, tasks: Vec<String>) -> Model {
-        let choices = vec![choice("Cancel", Does::Cancel), choice("Kill", Does::Stop)];
+        let choices =
+            vec![choice("Cancel", Does::Cancel), choice("Checkpoint, then kill", Does::Stop)];
         Model::new(What::Kill, shared, tasks, choices)
     }
 
@@ -248,15 +250,20 @@ fn does(model: &Model, shared: &Shared, what: Does, out: &mut Out) {
 fn stop(subject: &Subject, task: Option<&TaskView>, shared: &Shared, out: &mut Out) {
     let (id, name) = (subject.id.clone(), &subject.name);
     let resume = task.is_some_and(|it| it.conversation.is_some() && it.session.is_some());
-    let retry = Retry { resume, ..Retry::default() };
-    let back = match resume {
-        true => "resumes its conversation",
-        false => "queues it again",
+    let (back, by) = match resume {
+        true => {
+            let how = Resume::default();
+            ("resumes its conversation", Request::Resume { id: id.clone(), how })
+        }
+        false => {
+            let retry = Retry::default();
+            ("queues it again", Request::Retry { id: id.clone(), retry })
+        }
     };
     let undo = Undo {
         what: format!("killed {name}; undo {back}"),
         at: shared.now,
-        by: Back::Request(Box::new(Request::Retry { id: id.clone(), retry })),
+        by: Back::Request(Box::new(by)),
     };
     out.then.push(Then::Ask {
         ask: Ask::Request(Request::Stop { id }),

@@ -3,6 +3,8 @@
 pub mod answer;
 pub mod command;
 pub mod confirm;
+pub mod entry;
+pub mod files;
 pub mod filter;
 pub mod form;
 pub mod help;
@@ -10,7 +12,10 @@ pub mod jobs;
 pub mod palette;
 pub mod pick;
 pub mod prompt;
+pub mod recover;
+pub mod restore;
 pub mod setup;
+pub mod sure;
 pub mod text;
 
 #[cfg(test)]
@@ -67,6 +72,16 @@ pub enum Kind {
     Jobs(jobs::Model),
     /// What this machine needs.
     Setup(setup::Model),
+    /// A line to type for a checkpoint.
+    Entry(entry::Model),
+    /// The files of a checkpoint.
+    Files(files::Model),
+    /// What restoring a checkpoint would change.
+    Restore(restore::Model),
+    /// The question before a checkpoint is deleted.
+    Sure(sure::Model),
+    /// How a task can be brought back.
+    Recover(recover::Model),
 }
 
 /// Passes a call on to the popup's own module.
@@ -119,6 +134,26 @@ macro_rules! each {
             }
             Kind::Setup($model) => {
                 use $crate::tui::popup::setup as $module;
+                $call
+            }
+            Kind::Entry($model) => {
+                use $crate::tui::popup::entry as $module;
+                $call
+            }
+            Kind::Files($model) => {
+                use $crate::tui::popup::files as $module;
+                $call
+            }
+            Kind::Restore($model) => {
+                use $crate::tui::popup::restore as $module;
+                $call
+            }
+            Kind::Sure($model) => {
+                use $crate::tui::popup::sure as $module;
+                $call
+            }
+            Kind::Recover($model) => {
+                use $crate::tui::popup::recover as $module;
                 $call
             }
         }
@@ -188,8 +223,10 @@ pub fn answered_item(
 
 /// Something changed, or a time that was asked for has come.
 pub fn changed(popup: &mut Popup, shared: &Shared, out: &mut Out) {
-    if let Kind::Form(model) = &mut popup.kind {
-        form::changed(model, popup.id, shared, out);
+    match &mut popup.kind {
+        Kind::Form(model) => form::changed(model, popup.id, shared, out),
+        Kind::Recover(model) => recover::changed(model, shared, out),
+        _ => (),
     }
 }
 
@@ -217,5 +254,10 @@ pub fn view(popup: &Popup, shared: &Shared, calls: &Calls, area: Rect, canvas: &
         Kind::Pick(model) => pick::view(model, shared, area, canvas),
         Kind::Text(model) => text::view(model, shared, area, canvas),
         Kind::Setup(model) => setup::view(model, shared, area, canvas),
+        Kind::Entry(model) => entry::view(model, shared, area, canvas),
+        Kind::Files(model) => files::view(model, shared, area, canvas),
+        Kind::Restore(model) => restore::view(model, shared, area, canvas),
+        Kind::Sure(model) => sure::view(model, shared, area, canvas),
+        Kind::Recover(model) => recover::view(model, shared, area, canvas),
     }
 }

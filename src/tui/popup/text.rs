@@ -1,5 +1,6 @@
 //! Text to read: every fact about a task, the evidence, what a command printed.
 
+mod diff;
 mod facts;
 #[cfg(test)]
 mod tests;
@@ -7,10 +8,7 @@ mod tests;
 use ratatui::layout::Rect;
 
 use crate::{
-    api::{
-        error::ApiError,
-        types::{Diff, Why},
-    },
+    api::{error::ApiError, types::Why},
     stdx::text::one_line,
     tui::{
         canvas::Canvas,
@@ -48,6 +46,8 @@ pub struct Model {
     pattern: Option<Pattern>,
     /// Whether it is a diff: `n` goes to the next file then.
     diff: bool,
+    /// The only file of the diff that is wanted, if not all are.
+    only: Option<String>,
     /// The match that was gone to last.
     at: Option<usize>,
 }
@@ -59,16 +59,18 @@ struct Row {
     /// So many bytes at the front are a name, of less weight.
     name: usize,
     text: String,
+    /// Parts with looks of their own: the byte behind each, from the second byte on.
+    parts: Vec<(usize, Option<Role>)>,
 }
 
 impl Row {
     fn new(role: Option<Role>, text: &str) -> Row {
-        Row { role, name: 0, text: lines::clean(text) }
+        Row { role, text: lines::clean(text), ..Row::default() }
     }
 
     fn fact(name: &str, value: &str) -> Row {
         let name = format!("  {name:<13} ");
-        Row { role: None, name: name.len(), text: name + &lines::clean(value) }
+        Row { name: name.len(), text: name + &lines::clean(value), ..Row::default() }
     }
 }
 
@@ -98,6 +100,17 @@ impl Model {
     pub fn diff(task: String) -> Model {
         let wants = Some(Request::Diff { id: task });
         Model { title: "Diff".to_owned(), wants, waits: true, diff: true, ..Model::default() }
+    }
+
+    /// Returns what differs between a checkpoint and `to`: another one, `now` or `previous`.
+    pub fn checkpoint_diff(id: String, to: String) -> Model {
+        let wants = Some(Request::CheckpointDiff { id, to });
+        Model { title: "Diff".to_owned(), wants, waits: true, diff: true, ..Model::default() }
+    }
+
+    /// Leaves only what concerns one file.
+    pub fn of_file(self, path: &str) -> Model {
+        Model { title: one_line(path, 60), only: Some(path.to_owned()), ..self }
     }
 
     fn paper<T>(&self, shared: &Shared, with: impl FnOnce(&Paper<'_>) -> T) -> T {
@@ -150,39 +163,6 @@ impl Model {
         }
     }
 
-    fn take_diff(&mut self, diff: &Diff) {
-        let base: String = diff.base.chars().take(12).collect();
-        self.title = format!("Diff  {} files since {}", diff.files, one_line(&base, 12));
-        self.rows.clear();
-        for file in &diff.stat {
-            let counts = match file.binary {
-                true => "binary".to_owned(),
-                false => format!("+{} -{}", file.added, file.removed),
-            };
-            self.rows.push(Row::fact(&counts, &one_line(&file.path, 400)));
-        }
-        if diff.files == 0 {
-            self.rows.push(Row::new(Some(Role::Dim), "nothing was changed"));
-        }
-        self.rows.push(Row::default());
-        for line in diff.text.lines() {
-            let role = match line.as_bytes() {
-                [b'd', b'i', b'f', b'f', ..] | [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => {
-                    Some(Role::Title)
-                }
-                [b'@', b'@', ..] => Some(Role::Dim),
-                [b'+', ..] => Some(Role::Added),
-                [b'-', ..] => Some(Role::Removed),
-                _ => None,
-            };
-            self.rows.push(Row::new(role, line));
-        }
-        if diff.cut {
-            let text = "this is not all: parhelia task diff, or git in the workspace";
-            self.rows.push(Row::new(Some(Role::Warning), text));
-        }
-    }
-
     fn take_why(&mut self, why: &Why, shared: &Shared) {
         let task = &why.task;
         self.title = format!("Why  {}", one_line(&task.name, 60));
@@ -197,7 +177,7 @@ impl Model {
             let source = one_line(&witness.source, 12);
             let name = format!("  {at}  {source:<12} ");
             let text = name.clone() + &one_line(&witness.says, 400);
-            self.rows.push(Row { role: None, name: name.len(), text });
+            self.rows.push(Row { name: name.len(), text, ..Row::default() });
         }
         if why.evidence.is_empty() {
             self.rows.push(Row::new(Some(Role::Dim), "no evidence: it has no session"));
@@ -305,7 +285,8 @@ pub fn answered(
     model.waits = false;
     match result {
         Ok(Reply::Why(why)) => model.take_why(why, shared),
-        Ok(Reply::Diff(diff)) => model.take_diff(diff),
+        Ok(Reply::Diff(found)) => diff::of_task(model, found),
+        Ok(Reply::CheckpointDiff(found)) => diff::of_checkpoints(model, found),
         Ok(_) => (),
         Err(error) => {
             model.rows = vec![Row::new(Some(Role::Error), &error.message)];
@@ -357,7 +338,16 @@ fn rich(row: &Row, shared: &Shared) -> Rich {
     let text = theme.style(row.role.unwrap_or(Role::Text));
     let name = Piece { end: row.name, style: theme.style(Role::Dim), ..Piece::default() };
     let value = Piece { end: row.text.len(), style: text, ..Piece::default() };
-    let pieces = if row.name == 0 { vec![value] } else { vec![name, value] };
+    let mut pieces = if row.name == 0 { vec![value] } else { vec![name, value] };
+    if !row.parts.is_empty() {
+        // The sign of a line in a diff comes before its code.
+        pieces = vec![Piece { end: 1, style: text, ..Piece::default() }];
+        let part = |(end, role): &(usize, Option<Role>)| {
+            let style = role.map_or(text, |it| text.patch(theme.style(it)));
+            Piece { end: *end, style, ..Piece::default() }
+        };
+        pieces.extend(row.parts.iter().map(part));
+    }
     Rich { text: row.text.clone(), pieces }
 }
 

@@ -157,6 +157,10 @@ fn resize(model: &mut Model, by: i16) {
 fn up(model: &mut Model, out: &mut Out) {
     if model.place.full {
         model.place.full = false;
+    } else if model.place.focus == Panel::Checkpoints
+        && checkpoints::clear_marks(&mut model.checkpoints)
+    {
+        // The marks were all there was to leave.
     } else if model.place.focus != Panel::Tasks {
         focus(model, Panel::Tasks);
     } else if !model.shared.marks.is_empty() {

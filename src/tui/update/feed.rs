@@ -16,6 +16,7 @@ use crate::{
             replica::{Connection, Letter},
         },
         msg::{Feed, Reply},
+        pane::checkpoints,
         popup::{Kind, setup},
     },
 };
@@ -91,6 +92,13 @@ fn event_happened(model: &mut Model, event: EventView, out: &mut Out) {
         replica.remove(&event.task);
         model.shared.marks.remove(&event.task);
         return title(model, out);
+    }
+    checkpoints::happened(&mut model.checkpoints, &event);
+    if let EventBody::CheckpointFailed { trigger, detail } = &event.body {
+        let name = model.shared.replica.task(&event.task).map_or(&event.task, |it| &it.name);
+        let (name, detail) = (one_line(name, 40), one_line(detail, 200));
+        let text = format!("no checkpoint of {name} ({}): {detail}", trigger.as_str());
+        out.note(Level::Warning, text);
     }
     if let Some(view) = event.view {
         put(model, *view, out);

@@ -1,15 +1,19 @@
 //! Does what panels and popups asked for, until none asks for more.
 
 use crate::{
-    api::error::ApiError,
+    api::{
+        checkpoints::{ChangeView, Restore},
+        error::ApiError,
+    },
     domain::event::Delivery,
+    stdx::{text::one_line, time::Timestamp},
     tui::{
-        effect::{Ask, Effect, TermKind},
-        model::{Back, Call, Level, Model, Note, Out, Panel, Then, Undo},
+        effect::{Ask, Effect, Request, TermKind},
+        model::{Back, Call, Level, Model, Note, Out, Panel, Purpose, Then, Undo},
         msg::{Reply, RequestId},
         pane::{tasks, term},
         popup::{self, Popup, PopupId},
-        update,
+        update, words,
     },
 };
 
@@ -164,6 +168,22 @@ pub fn undo(model: &mut Model, out: &mut Out) {
     }
 }
 
+/// Returns what undoes an answered request, if only its answer says so: a restore is undone by
+/// restoring what was saved before it. That undoing is no action of its own.
+pub fn undo_of(purpose: Purpose, reply: &Reply, now: Timestamp) -> Option<Undo> {
+    let Reply::Restored(it) = reply else { return None };
+    if it.dry_run || purpose == Purpose::Tell {
+        return None;
+    }
+    let id = it.safety.as_ref()?.id.clone();
+    let how = Restore::default();
+    Some(Undo {
+        what: format!("restored {}", one_line(&it.checkpoint, 40)),
+        at: now,
+        by: Back::Request(Box::new(Request::Restore { id, how })),
+    })
+}
+
 /// Tells how something that was asked for came out.
 pub fn tell(label: &str, result: &Result<Reply, ApiError>, out: &mut Out) {
     match result {
@@ -175,6 +195,18 @@ pub fn tell(label: &str, result: &Result<Reply, ApiError>, out: &mut Out) {
             };
             let detail = if sent.detail.is_empty() { "" } else { ": " };
             out.note(level, format!("{label}: {word}{detail}{}", sent.detail));
+        }
+        // Asked for by name, the id is not in the label yet.
+        Ok(Reply::Checkpoint(it)) if !label.contains(&it.id) => {
+            let same = it.change == ChangeView::default();
+            let change = if same { "as the one before".into() } else { words::change(&it.change) };
+            let text = format!("{label}: {}  {change}", one_line(&it.id, 40));
+            out.note(Level::Done, text);
+        }
+        Ok(Reply::Restored(it)) => {
+            let safety = it.safety.as_ref().map(|it| one_line(&it.id, 40));
+            let safety = safety.map(|it| format!("; what was there is {it}"));
+            out.note(Level::Done, format!("{label}{}", safety.unwrap_or_default()));
         }
         Ok(Reply::Written(path)) => out.note(Level::Done, format!("{label}: {path}")),
         Ok(_) => out.note(Level::Done, label),

@@ -60,7 +60,8 @@ pub fn footer_at(model: &Model, context: Context, area: Rect, col: u16) -> Optio
 pub fn next_change(shared: &Shared) -> Option<Timestamp> {
     let note = note(shared).map(|it| Timestamp(it.at.0.saturating_add(NOTE_MS)));
     let money = money::next_change(&shared.replica.rises, shared.now);
-    note.into_iter().chain(money).min()
+    let undo = shared.undo.last().and_then(|it| words::next_ago(it.at, shared.now));
+    note.into_iter().chain(money).chain(undo).min()
 }
 
 /// Writes pieces one after the other and returns the column after them.
@@ -323,8 +324,8 @@ fn message(shared: &Shared, area: Rect, canvas: &mut Canvas) {
         let keymap = &shared.look.keymap;
         let key = keymap.label(Context::Global, Action::Undo).unwrap_or_else(|| ":undo".into());
         line.extend([("undo ready: ".into(), Role::Dim), (key, Role::Key)]);
-        let at = words::clock(undo.at, shared.now, offset);
-        line.push((format!("  {}, {at}", one_line(&undo.what, 200)), Role::Dim));
+        let at = words::ago(undo.at, shared.now, offset);
+        line.push((format!("  {}  {at}", one_line(&undo.what, 200)), Role::Dim));
     } else if let Some(problem) = shared.look.problems.first() {
         line.push((format!("configuration: {}", one_line(problem, 300)), Role::Warning));
     }

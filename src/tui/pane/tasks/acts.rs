@@ -10,7 +10,7 @@ use crate::{
         keymap::Action,
         model::{Back, Level, Out, Panel, Purpose, Shared, Then, Undo, replica::Letter},
         pane::tasks::{HEIGHT_UNKNOWN, Model, Want, clear_filter, go, rows, sort_again},
-        popup::{Kind, answer, confirm, pick, prompt, text},
+        popup::{Kind, answer, confirm, entry, pick, prompt, recover, text},
         words,
     },
 };
@@ -31,7 +31,10 @@ pub fn act(model: &mut Model, shared: &Shared, action: Action, out: &mut Out) {
         A::Group => out.open(Kind::Pick(pick::Model::group(model.wish.group))),
         A::PreviewUp | A::PreviewDown => out.then.push(Then::Act(A::PaneScroll)),
         A::OpenLog => out.then.push(Then::Focus(Panel::Log)),
-        A::Kill | A::Retry | A::Prompt | A::Interrupt => on_targets(model, shared, action, out),
+        A::OpenCheckpoints => out.then.push(Then::Focus(Panel::Checkpoints)),
+        A::Kill | A::Retry | A::Prompt | A::Interrupt | A::CheckpointNow => {
+            on_targets(model, shared, action, out)
+        }
         _ => match current(model, shared).map(Arc::clone) {
             Some(task) => on_task(model, shared, &task, action, out),
             None => out.note(Level::Info, "no task is selected"),
@@ -140,6 +143,7 @@ fn on_targets(model: &Model, shared: &Shared, action: Action, out: &mut Out) {
     let (fits, why): (fn(&TaskView) -> bool, &str) = match action {
         Action::Kill => (|it| !is_over(it), "it is over already; X deletes it"),
         Action::Retry => (is_over, "it runs still; x ends it first"),
+        Action::CheckpointNow => (|it| it.workspace.is_some(), "it has no workspace yet"),
         Action::Interrupt => {
             (|it| matches!(Letter::of(it), Letter::Working | Letter::NeedsYou), "no turn runs")
         }
@@ -154,6 +158,11 @@ fn on_targets(model: &Model, shared: &Shared, action: Action, out: &mut Out) {
         Action::Kill => out.open(Kind::Confirm(confirm::Model::kill(shared, ids))),
         Action::Retry => out.open(Kind::Confirm(confirm::Model::retry(shared, ids))),
         Action::Prompt => out.open(Kind::Prompt(prompt::Model::new(shared, ids))),
+        Action::CheckpointNow => {
+            for task in tasks.iter().filter(|it| fits(it)) {
+                entry::save(&task.id, &task.name, "", out);
+            }
+        }
         _ => {
             for task in tasks.iter().filter(|it| fits(it)) {
                 let label = format!("interrupt {}", one_line(&task.name, 40));
@@ -187,7 +196,7 @@ fn on_task(model: &mut Model, shared: &Shared, task: &TaskView, action: Action, 
         A::Purge => {
             out.note(Level::Info, format!("{} runs still; x ends it first", name(task)));
         }
-        A::Recover => out.open(Kind::Confirm(confirm::Model::recover(shared, id))),
+        A::Recover => recover::open(shared, &id, out),
         A::AnswerAsk => out.open(Kind::Answer(answer::Model::new(shared, id))),
         A::Describe => out.open(Kind::Text(text::Model::describe(shared, id))),
         A::Why => out.open(Kind::Text(text::Model::why(id))),
@@ -207,7 +216,7 @@ fn attach(shared: &Shared, task: &TaskView, out: &mut Out) {
     if task.session.is_some() {
         out.then.push(Then::Attach { task: id, kind: TermKind::Attach });
     } else if is_over(task) {
-        out.open(Kind::Confirm(confirm::Model::recover(shared, id)));
+        recover::open(shared, &id, out);
     } else {
         out.note(Level::Info, format!("{} has no session yet", name(task)));
     }

@@ -263,7 +263,7 @@ fn enter_attaches_or_offers_to_recover() {
         [Then::Attach { task, kind: TermKind::Attach }] if task == "task-aaaa2222"
     ));
     press(&mut shared, &["G", "enter"]);
-    assert!(matches!(shared.popups.last().map(|it| &it.kind), Some(Kind::Confirm(_))));
+    assert!(matches!(shared.popups.last().map(|it| &it.kind), Some(Kind::Recover(_))));
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn clicks_select_and_two_attach_and_the_wheel_scrolls() {
     assert_eq!(selected(&model), "past-3");
     send(&mut model, at(MouseKind::Down(Button::Left), 3));
     send(&mut model, at(MouseKind::Down(Button::Left), 3));
-    assert!(matches!(model.popups.last().map(|it| &it.kind), Some(Kind::Confirm(_))));
+    assert!(matches!(model.popups.last().map(|it| &it.kind), Some(Kind::Recover(_))));
 }
 
 #[test]

@@ -117,8 +117,21 @@ fn foot(model: &Model, shared: &Shared) -> String {
             let ways = exits::exits(shared, held.kind);
             if ways.is_empty() { String::new() } else { format!("{} leaves", ways.join(" or ")) }
         }
-        None => model.trouble.as_ref().map(|it| one_line(it, 120)).unwrap_or_default(),
+        None => match &model.trouble {
+            Some(it) => one_line(it, 120),
+            None => saved(shared),
+        },
     }
+}
+
+/// Says when the task was saved last, or why it was not.
+fn saved(shared: &Shared) -> String {
+    let Some(task) = shared.task().filter(|it| it.session.is_some()) else { return String::new() };
+    if let Some(why) = &task.checkpoint_failed {
+        return format!("! no checkpoint: {}", one_line(why, 120));
+    }
+    let last = words::last_checkpoint(task, shared.now, shared.facts.utc_offset_ms);
+    last.map(|it| format!("last checkpoint {it}")).unwrap_or_default()
 }
 
 /// Returns where `[leave]` is, if there is anything to leave and room for it.
@@ -202,6 +215,14 @@ fn card(model: &Model, shared: &Shared, inner: Rect, canvas: &mut Canvas) {
     let mut head = vec![Rich::plain(&format!("{letter} {} since {at}", task.state), text)];
     let reason = task.reason.as_deref().or(task.because.as_deref());
     head.extend(reason.map(|it| Rich::plain(&one_line(it, 400), text)));
+    let offset = shared.facts.utc_offset_ms;
+    if let Some(it) = words::last_checkpoint(task, shared.now, offset) {
+        head.push(Rich::plain(&format!("last checkpoint {it}"), text));
+    }
+    if let Some(why) = &task.checkpoint_failed {
+        let why = format!("! no checkpoint: {}", one_line(why, 400));
+        head.push(Rich::plain(&why, theme.style(Role::Warning)));
+    }
     head.extend(task.asks.iter().map(|it| Rich::plain(&one_line(&it.summary, 400), text)));
     let body = if model.past.lines.is_empty() { &model.past.answer } else { &model.past.lines };
     if body.is_empty() {

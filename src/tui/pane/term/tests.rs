@@ -28,6 +28,8 @@ use crate::{
     },
 };
 
+mod saved;
+
 fn later(model: &mut Model, millis: i64, msg: Msg) -> Vec<Effect> {
     update(model, msg, Timestamp(NOW.0 + millis))
 }

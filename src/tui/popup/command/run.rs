@@ -11,6 +11,7 @@ use crate::{
         keymap::{self, Action, Context, TABLE, binding},
         model::{Level, Model, Out, Panel, Purpose, Shared, Then, replica::Letter},
         pane::{tasks, term},
+        popup::entry,
         sort::{Group, Sort},
         theme::Theme,
         words,
@@ -34,6 +35,7 @@ enum Takes {
     Filter,
     Path,
     Keys,
+    Label,
 }
 
 /// Words besides the names of actions. Where both exist, this one counts.
@@ -50,6 +52,7 @@ const WORDS: &[(&str, Takes)] = &[
     ("preview", Takes::Nothing),
     ("logs", Takes::Nothing),
     ("checkpoints", Takes::Nothing),
+    ("checkpoint", Takes::Label),
     ("budget", Takes::Nothing),
     ("inbox", Takes::Nothing),
     ("events", Takes::Nothing),
@@ -107,6 +110,10 @@ fn does(model: &mut Model, word: &str, rest: &str, out: &mut Out) -> Result<(), 
         }
         "copy-answer" => {
             tasks::want_answer(&mut model.tasks, rest, tasks::Want::Copy, out);
+        }
+        "checkpoint" if !rest.is_empty() => {
+            let task = model.shared.task().ok_or("no task is selected")?;
+            entry::save(&task.id, &task.name, rest, out);
         }
         "save" => save(model, rest, out)?,
         "send-keys" => send_keys(model, rest, out)?,
@@ -269,6 +276,6 @@ pub fn completions(text: &str, shared: &Shared) -> Vec<String> {
             .into_iter()
             .map(|(it, _)| format!("{word} {}", filter::complete(rest, &it)))
             .collect(),
-        Takes::Nothing | Takes::Path | Takes::Keys => Vec::new(),
+        Takes::Nothing | Takes::Path | Takes::Keys | Takes::Label => Vec::new(),
     }
 }

@@ -29,6 +29,11 @@ fn said(line: &str) -> String {
 fn words_do_what_their_keys_do() {
     assert_eq!(ran("budget").0.place.focus, Panel::Budget);
     assert_eq!(ran("logs").0.place.focus, Panel::Log);
+    assert_eq!(ran("checkpoints").0.place.focus, Panel::Checkpoints);
+    for (line, label) in [("checkpoint", "None"), ("checkpoint it works", "Some(\"it works\")")] {
+        let asked = format!("{:?}", ran(line).1);
+        assert!(asked.contains(&format!("CreateCheckpoint {{ label: {label}")), "{asked}");
+    }
     for line in ["events", "log-view"] {
         let (model, _) = ran(line);
         assert_eq!(model.log.view_shown(), crate::tui::effect::LogView::Events, "{line}");

@@ -83,7 +83,7 @@ fn view_foot(model: &Model, shared: &Shared, area: Rect, canvas: &mut Canvas) {
         row(canvas, &format!("{mark}[{}]{best}", it.label), role);
     }
     let keys = match model.what {
-        What::Kill => "y kill   Enter does what is chosen   Tab choose   Esc cancel",
+        What::Kill => "y checkpoint and kill   Enter does what is chosen   Tab choose   Esc cancel",
         _ => "Enter does what is chosen   Tab choose   Esc cancel",
     };
     row(canvas, keys, Role::Key);
@@ -103,7 +103,7 @@ fn body(model: &Model, shared: &Shared) -> Vec<Line> {
         }
     }
     if many && model.what == What::Kill {
-        let stays = "of each, workspace, branch and conversation stay; z resumes the last one";
+        let stays = "each is saved first; workspace, branch and conversation stay; z resumes one";
         lines.push((Role::Dim, stays.to_owned()));
     }
     lines
@@ -150,6 +150,13 @@ fn facts(subject: &Subject, shared: &Shared, lines: &mut Vec<Line>) {
     lines.push((Role::Money, spent));
     if let Some(it) = &task.workspace {
         lines.push((Role::Dim, format!("workspace {it}")));
+    }
+    if let Some(it) = words::last_checkpoint(task, shared.now, shared.facts.utc_offset_ms) {
+        lines.push((Role::Dim, format!("last checkpoint {it}")));
+    }
+    if let Some(why) = &task.checkpoint_failed {
+        let text = format!("! the last attempt to save it failed: {}", one_line(why, 200));
+        lines.push((Role::Warning, text));
     }
 }
 

@@ -95,6 +95,12 @@ fn place(facts: &mut Facts<'_>, task: &TaskView) {
     facts.add("isolation", &task.isolation);
     facts.maybe("run dir", task.run_dir.as_deref());
     facts.maybe("conversation", task.conversation.as_deref());
+    let offset = facts.shared.facts.utc_offset_ms;
+    if let Some(last) = words::last_checkpoint(task, facts.shared.now, offset) {
+        facts.add("checkpoints", &format!("{}, the last {last}", task.checkpoints));
+    }
+    facts.maybe("not saved", task.checkpoint_failed.as_deref());
+    facts.maybe("forked from", task.forked_from.as_deref());
 }
 
 fn needs(facts: &mut Facts<'_>, task: &TaskView) {

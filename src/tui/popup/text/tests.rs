@@ -9,6 +9,7 @@ use crate::{
         model::Model,
         msg::{Msg, Reply, RequestId},
         popup::{Kind, Popup, PopupId, text},
+        theme::{Role, Theme},
     },
 };
 
@@ -96,5 +97,47 @@ fn it_is_drawn_at_every_size() {
         model.popups.push(Popup { id: PopupId(99), kind });
         press(&mut model, &["G", "g", "pagedown", "/"]);
         screen(&model);
+    }
+}
+
+#[test]
+fn code_in_a_diff_has_its_colours_and_its_sign() {
+    let (mut model, effects) = shown(80, 24, "d");
+    let (id, _) = request(&effects).unwrap();
+    let file = DiffFile { path: "a.rs".into(), added: 1, removed: 1, binary: false };
+    let text = "diff --git a/a.rs b/a.rs\n--- a/a.rs\n+++ b/a.rs\n@@ -1,2 +1,2 @@\n let a = 1;\n\
+                -let b = \"/* it\";\n+let b = 2; /* is\n+let it be */\n-let c = 3;\n";
+    let diff =
+        Diff { base: "4f1c".into(), stat: vec![file], files: 1, text: text.into(), cut: false };
+    send(&mut model, Msg::Answered { id, result: Ok(Reply::Diff(Box::new(diff))) });
+    for theme in [Theme::Dark, Theme::Light, Theme::HighContrast, Theme::Plain] {
+        model.shared.look.theme = theme;
+        let text = screen(&model);
+        let row = |line: &str| {
+            let (y, found) = text.lines().enumerate().find(|it| it.1.contains(line)).unwrap();
+            (y, found.split(line).next().unwrap().chars().count())
+        };
+        let mut canvas = crate::tui::canvas::Canvas::new(ratatui::layout::Rect::new(0, 0, 80, 24));
+        crate::tui::view::view(&model, &mut canvas);
+        let style = |line: &str, column: usize| {
+            let (y, x) = row(line);
+            let cell = &canvas.buf[(u16::try_from(x + column).unwrap(), u16::try_from(y).unwrap())];
+            (cell.fg, cell.modifier)
+        };
+        let is = |base: Role, over: Option<Role>| {
+            let style = theme.style(base);
+            let style = over.map_or(style, |it| style.patch(theme.style(it)));
+            (style.fg.unwrap_or_default(), style.add_modifier - style.sub_modifier)
+        };
+        // The sign is the line's, the words are the code's.
+        assert_eq!(style("+let b", 0), is(Role::Added, None), "{theme:?}");
+        assert_eq!(style("-let b", 0), is(Role::Removed, None), "{theme:?}");
+        let keyword = Some(Role::CodeKeyword);
+        assert_eq!(style("+let b", 1), is(Role::Added, keyword), "{theme:?}");
+        assert_eq!(style("-let b", 1), is(Role::Removed, keyword), "{theme:?}");
+        assert_eq!(style(" let a", 1), is(Role::Text, keyword), "{theme:?}");
+        // A comment goes on to the next line of its own side, and not of the other.
+        assert_eq!(style("+let it be", 1), is(Role::Added, Some(Role::CodeComment)), "{theme:?}");
+        assert_eq!(style("-let c", 1), is(Role::Removed, keyword), "{theme:?}");
     }
 }

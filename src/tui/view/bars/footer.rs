@@ -13,6 +13,9 @@ use crate::tui::{
 /// Columns between two keys.
 const GAP: u16 = 2;
 
+/// What is added to the rank of a key that counts everywhere: a place has fewer keys.
+const GLOBAL_RANKS: u8 = 10;
+
 /// A key that is drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint {
@@ -34,7 +37,9 @@ pub fn hints(keymap: &Keymap, context: Context, width: u16) -> Vec<Hint> {
             it.context == context || (it.context == Context::Global && context.has_global())
         })
         .collect();
-    rows.sort_by_key(|it| (it.context == Context::Global, it.footer));
+    // The place's own keys come first; one of a rank past those of everywhere comes after them.
+    let everywhere = |it: &Binding| if it.context == Context::Global { GLOBAL_RANKS } else { 0 };
+    rows.sort_by_key(|it| it.footer.saturating_add(everywhere(it)));
     let mut hints: Vec<Hint> = rows
         .into_iter()
         .filter_map(|row| {

@@ -118,7 +118,11 @@ fn a_note_gives_way_to_what_can_be_undone() {
     assert_eq!(line(&model, 22), " 14:32:07  q quits; tasks keep running");
     assert!(next_change(&model.shared).is_some());
     model.shared.now = Timestamp(NOW.0 + NOTE_MS);
-    assert_eq!(line(&model, 22), " undo ready: z  killed \"old-spike\", 14:31");
+    assert_eq!(line(&model, 22), " undo ready: z  killed \"old-spike\"  <1m ago");
+    // It says how long ago that was for an hour, and then when: no wake-ups for ever.
+    assert_eq!(next_change(&model.shared), Some(Timestamp(NOW.0 + 20_000)));
+    model.shared.now = Timestamp(NOW.0 + 3_600_000);
+    assert_eq!(line(&model, 22), " undo ready: z  killed \"old-spike\"  14:31");
     assert_eq!(next_change(&model.shared), None);
 }
 
