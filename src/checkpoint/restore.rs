@@ -1,11 +1,11 @@
 //! Bringing back: a checkpoint that the shadow holds, into a directory of its host.
 //!
 //! A unit is looked at first: what differs between the two trees, what in the directory is not as
-//! either has it, what is in neither. From that is judged what is in the way ([`judge`], pure);
+//! either has it, what is in neither. From that is judged what is in the way (`judge`, pure);
 //! only when nothing is in any unit's way is anything changed. Then git goes from the one tree to
 //! the other, with an index in the shadow that knows which files are as it comes from, so that it
 //! refuses by itself to overwrite what was changed in between. Permissions, empty directories and
-//! times follow ([`modes`]).
+//! times follow (`modes`).
 //!
 //! A note in the shadow says what is being restored until that is done. With it, a second attempt
 //! knows a file that begins as it shall be for one that was being written when the first ended.

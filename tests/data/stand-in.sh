@@ -7,6 +7,7 @@
 #   leave     ends with status 0 after the turn
 #   crash     ends with status 3 in the middle of the turn
 #   gate      stays in its tool until $HOME/stand-in/open is there
+#   risky     its tool is a command that deletes
 #
 # It writes to $HOME/stand-in:
 #   starts              a line for each start: task, launch directory, process id
@@ -78,7 +79,9 @@ if [ -n "$prompt" ]; then
     hook UserPromptSubmit ',"prompt":"as it was given"'
     say '{"type":"user","message":{"role":"user","content":"as it was given"}}'
     status $(($$ / 3))
-    hook PreToolUse ',"tool_name":"Bash","tool_input":{"command":"true"}'
+    tool=true
+    case $prompt in *risky*) tool='rm -rf cache' ;; esac
+    hook PreToolUse ",\"tool_name\":\"Bash\",\"tool_input\":{\"command\":\"$tool\"}"
     case $prompt in
     *crash*) exit 3 ;;
     *gate*) until [ -e "$own/open" ]; do sleep 0.05; done ;;

@@ -117,3 +117,50 @@ fn it_bears_every_size() {
     }
     quit(&screen);
 }
+
+/// The workspace as it was comes back after one has seen what changes, and what was there instead
+/// comes back by undo.
+#[test]
+fn a_workspace_is_restored_and_that_is_undone() {
+    let sandbox = Sandbox::new();
+    let screen = open(&sandbox, 120, 36);
+    screen.wait_for("0 need you");
+    let prompt = script(&json!([{"text": "nothing to do"}]));
+    sandbox.json(&["submit", "--json", "--name", "careful", &prompt]);
+    let id = tasks(&sandbox)[0]["id"].as_str().unwrap().to_owned();
+    wait_task(&sandbox, &id, "the turn to end", |it| it["turns"] == 1);
+    let task = task(&sandbox, &id);
+    let work = std::path::Path::new(task["workspace"].as_str().unwrap());
+    let (kept, new) = (work.join("kept.txt"), work.join("new.txt"));
+    fs::write(&kept, "as it was").unwrap();
+
+    screen.keys(&["4", "c"]);
+    screen.wait_for("What to call it");
+    screen.type_text("before");
+    screen.keys(&["Enter"]);
+    screen.wait_for("checkpoint of careful: cp-");
+    // Its row comes after the word that it was made.
+    screen.wait_for("\"before\"");
+    screen.keys(&["g"]);
+    screen.wait_until("the new one to be selected", PATIENCE, |it| {
+        it.lines().any(|it| it.contains("│>") && it.contains("\"before\""))
+    });
+
+    fs::write(&kept, "edited").unwrap();
+    fs::write(&new, "made later").unwrap();
+    screen.keys(&["r"]);
+    screen.wait_for("2 files change");
+    screen.wait_for("~ kept.txt");
+    screen.wait_for("- new.txt");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "edited");
+    screen.keys(&["y"]);
+    screen.wait_for("restored cp-");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "as it was");
+    assert!(!new.exists());
+
+    screen.keys(&["z"]);
+    screen.wait_for("undo: restored cp-");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "edited");
+    assert_eq!(fs::read_to_string(&new).unwrap(), "made later");
+    quit(&screen);
+}

@@ -69,6 +69,7 @@ fn a_work_tree_of_ours_stays_when_killed_and_is_committed_when_deleted() {
                 format!("the workspace {workspace}, with 1 uncommitted file"),
                 format!("the branch parhelia/{id}"),
                 format!("the conversation: parhelia task retry --resume {id} goes on with it"),
+                "all of it as it is now: a checkpoint is made first".into(),
             ],
             goes: vec!["the turn that runs, and what Claude was going to do".into()],
             purge_stays: vec![
@@ -76,6 +77,7 @@ fn a_work_tree_of_ours_stays_when_killed_and_is_committed_when_deleted() {
                 format!("the commits of parhelia/{id}, in {source}"),
                 conversation,
                 "its events".into(),
+                "a checkpoint, made first, for 30 days".into(),
             ],
             purge_goes: vec![
                 "the task with its prompt and its answer".into(),

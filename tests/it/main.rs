@@ -8,6 +8,8 @@
 )]
 
 mod api;
+mod checkpoint_cli;
+mod checkpoints;
 mod cli;
 mod crash;
 mod dashboard;
@@ -29,6 +31,7 @@ mod real_attach;
 mod real_failures;
 mod real_home;
 mod real_other_user;
+mod real_recover;
 mod real_table;
 mod sandbox;
 mod support;
