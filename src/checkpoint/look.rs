@@ -67,6 +67,8 @@ pub(super) struct Listing {
     pub held: BTreeSet<Vec<u8>>,
     /// Files in the index of the unit around it that are of this one; paths are of that one.
     pub inherited: BTreeSet<Vec<u8>>,
+    /// Whether the next look is to begin from this one.
+    pub is_kept: bool,
 }
 
 impl Listing {
@@ -81,7 +83,7 @@ impl Listing {
             new: set("new")?,
             shut: shut(get("shut")?),
             ignored: set("ignored")?,
-            found: found(get("found")?),
+            found: found(get("found")?).into_iter().chain(seen(get("seen")?)).collect(),
             empty: items(get("empty")?).map(|it| bare(it).to_vec()).collect(),
             dropped: set("dropped")?,
             forced: set("forced")?,
@@ -89,6 +91,7 @@ impl Listing {
             kept: set("kept")?,
             held: items(get("held")?).filter(|it| is_secret(it)).map(<[u8]>::to_vec).collect(),
             inherited: set("inherited")?,
+            is_kept: get("state").is_some(),
         })
     }
 
@@ -153,6 +156,19 @@ fn found(bytes: &[u8]) -> BTreeMap<Vec<u8>, Found> {
             }
         }
     }
+}
+
+/// Reads what a walk found: letter, mode, length and path.
+fn seen(bytes: &[u8]) -> BTreeMap<Vec<u8>, Found> {
+    let entry = |item: &[u8]| {
+        let mut words = item.splitn(4, |it| *it == b' ');
+        let kind = *words.next()?.first()?;
+        let mut text = || std::str::from_utf8(words.next()?).ok();
+        let mode = u32::from_str_radix(text()?, 8).ok()?;
+        let bytes = text()?.parse().ok()?;
+        Some((words.next()?.to_vec(), Found { kind, mode, bytes }))
+    };
+    items(bytes).filter_map(entry).collect()
 }
 
 /// Tells whether a line of `ls -q` is of this name: what cannot be printed is a `?` there.
@@ -341,6 +357,16 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_says_what_ls_does() {
+        let read = seen(b"- 640 5 a b\n\0d 1777 4096 \0- 9 1 x\0\0p 644 0 f\0");
+        let entry = |kind, mode, bytes| Found { kind, mode, bytes };
+        assert_eq!(read.get(&b"a b\n"[..]), Some(&entry(b'-', 0o640, 5)));
+        assert_eq!(read.get(&b""[..]), Some(&entry(b'd', 0o1777, 4096)));
+        assert_eq!(read.get(&b"f"[..]), Some(&entry(b'p', 0o644, 0)));
+        assert_eq!(read.len(), 3);
+    }
+
+    #[test]
     fn addresses_lose_their_secrets() {
         for (address, expected) in [
             ("https://user:token@host/x.git", "https://host/x.git"),
@@ -365,7 +391,7 @@ mod tests {
         #[test]
         fn nothing_said_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = sections(&bytes);
-            let _ = (found(&bytes), differing(&bytes), shut(&bytes), refs(&bytes), settings(&bytes));
+            let _ = (found(&bytes), seen(&bytes), differing(&bytes), shut(&bytes), refs(&bytes), settings(&bytes));
             let facts = Sections::from([("facts", &*bytes), ("config", &*bytes)]);
             let _ = Known::of(&facts);
         }

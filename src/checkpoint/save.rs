@@ -24,6 +24,10 @@ use crate::{
 
 const LOOK: &str = include_str!("scripts/look.sh");
 const TAKE: &str = include_str!("scripts/take.sh");
+const WALK: &str = include_str!("scripts/walk.pl");
+/// A directory that changed so few seconds before it was read may change again unnoticed.
+const GRACE: &str = if cfg!(test) { "0.02" } else { "2" };
+
 const BLOBS: &str = include_str!("scripts/blobs.pl");
 
 /// Says which of the files `$3…`, of the repository at `$2`, are tracked.
@@ -204,6 +208,8 @@ impl Shadow {
             &previous,
             if alone { "alone" } else { "" },
             if job.rules.secrets { "secrets" } else { "" },
+            WALK,
+            GRACE,
             &include.len().to_string(),
         ]
         .map(|it| it.as_bytes().to_vec())

@@ -1,5 +1,7 @@
 //! What `take.sh` is told, and what it says. Pure.
 
+use std::collections::BTreeSet;
+
 use crate::{
     checkpoint::{
         look::{Sections, items},
@@ -53,6 +55,7 @@ impl Told {
             self.list(taking.add.iter());
             self.list(taking.drop.iter());
             self.slice(&taking.manifest.write());
+            self.slice(&after(part, taking));
         }
     }
 
@@ -75,6 +78,25 @@ impl Told {
             }
         }
     }
+}
+
+/// Returns what the next walk is to know: files that were to be put into the index, which may not
+/// have been there just then, and files that are not in it.
+fn after(part: &Part, taking: &Taking) -> Vec<u8> {
+    let listing = &part.listing;
+    if !listing.is_kept {
+        return Vec::new();
+    }
+    if !listing.dropped.is_disjoint(&taking.drop) {
+        // They count as ignored from now on: the next one looks at everything.
+        return b"K\0\0\0".to_vec();
+    }
+    let rest = [&listing.new, &listing.changed, &listing.deleted, &listing.inherited, &taking.drop];
+    let rest: BTreeSet<&Vec<u8>> = rest.into_iter().flatten().collect();
+    let rest = rest.into_iter().filter(|it| !taking.add.contains(*it) && !it.ends_with(b"/"));
+    let add = taking.add.iter().map(|it| (&b"A\0"[..], it));
+    let all = add.chain(rest.map(|it| (&b"R\0"[..], it)));
+    all.flat_map(|(letter, path)| [letter, path, b"\0\0"].concat()).collect()
 }
 
 /// Reads what was made: the commit or the tree, files, bytes.

@@ -1,12 +1,14 @@
 # Lists what differs from what the shadow's indexes know, and what git does not show.
 #
-# SHADOW TOKEN WORKSPACE HUGE PREVIOUS ALONE SECRETS COUNT INCLUDE… (NUMBER KIND PATH OUTER BELOW)…
+# SHADOW TOKEN WORKSPACE HUGE PREVIOUS ALONE SECRETS WALK GRACE
+#   COUNT INCLUDE… (NUMBER KIND PATH OUTER BELOW)…
 #
-# KIND is `work` or `git`. OUTER is the unit that this one is in, and BELOW its path there. SECRETS
+# WALK is a program for perl, used if there is one, and GRACE is for it. KIND is `work` or `git`. OUTER is the unit that this one is in, and BELOW its path there. SECRETS
 # is not empty if secrets are wanted. ALONE is not empty if nothing is to be borrowed from the user's
 # repository. What is listed is written as sections: `NAME.NUMBER LENGTH`, a newline, the bytes.
-shadow=$1 token=$2 ws=$3 huge=$4 previous=$5 alone=$6 secrets=$7 count=$8
-shift 8
+shadow=$1 token=$2 ws=$3 huge=$4 previous=$5 alone=$6 secrets=$7 steps=$8 grace=$9
+count=${10}
+shift 10
 [ -d "$ws" ] || exit 40
 command -v git >/dev/null || exit 41
 tmp=$shadow/tmp/$token
@@ -75,6 +77,12 @@ FACTS
     if [ -z "$prefix" ] && [ "$(cd "$common" && pwd -P)" = "$(cd "$gitdir" && pwd -P)" ]; then
         case $(cd "$gitdir" && pwd -P) in "$(cd "$ws" && pwd -P)"/*) inside=yes ;; esac
     fi
+}
+
+# Learns where that repository stands.
+position() {
+    head='' branch=''
+    [ -n "$repo" ] || return 0
     user config -z --get-regexp \
         '^(remote\..*\.(url|promisor)|extensions\.partialclone|core\.sparsecheckout)$' \
         >"$tmp/config" 2>/dev/null
@@ -98,7 +106,7 @@ borrow() {
     file=$shadow/objects/info/alternates
     if [ -n "$repo" ] && [ "$format" = sha1 ] && [ -z "$alone" ] && [ -d "$common/objects" ]; then
         line=$(cd "$common/objects" && pwd -P)
-        mkdir -p "$shadow/objects/info" || stop 43
+        [ -d "$shadow/objects/info" ] || mkdir -p "$shadow/objects/info" || stop 43
         # What it borrowed from before may still be needed.
         if ! { [ -f "$file" ] && grep -qxF -e "$line" "$file"; }; then
             { cat "$file" 2>/dev/null; printf '%s\n' "$line"; } >"$tmp/alternates" &&
@@ -120,6 +128,13 @@ stage() {
         staged=$(GIT_INDEX_FILE=$tmp/none git --git-dir="$shadow" write-tree 2>/dev/null)
         return 0
     fi
+    # The same index gives the same tree; one without a checksum may be any.
+    key=$(tail -c 20 "$gitdir/index" 2>/dev/null | od -An -tx1 | tr -d ' \n')
+    if [ -f "$shadow/index.0" ] && [ -f "$shadow/staged" ]; then
+        { read -r known; read -r staged; } <"$shadow/staged"
+        [ "$key" != "$known" ] || return 0
+        staged=''
+    fi
     cp -p "$gitdir/index" "$tmp/staged" 2>/dev/null || return 0
     if [ -n "$(user rev-parse --shared-index-path 2>/dev/null)" ] ||
         tr '\000\n' '\n\000' <"$tmp/config" | tr -d '\000' | grep -q '^core.sparsecheckouttrue$'; then
@@ -133,6 +148,12 @@ stage() {
         odd=''
     fi
     staged=$(GIT_INDEX_FILE=$tmp/staged git --git-dir="$shadow" write-tree 2>/dev/null) || staged=''
+    # It may have been written in between.
+    case $key in '' | *[!0]*) ;; *) key='' ;; esac
+    if [ -n "$staged" ] && [ -n "$key" ] && [ -z "$odd" ] && [ -f "$shadow/index.0" ] &&
+        [ "$key" = "$(tail -c 20 "$tmp/staged" | od -An -tx1 | tr -d ' \n')" ]; then
+        printf '%s\n%s\n' "$key" "$staged" >"$tmp/key" && mv -f "$tmp/key" "$shadow/staged"
+    fi
 }
 
 # Finds the index to begin with: what the shadow has, else the user's own, whose entries say which
@@ -153,12 +174,11 @@ index() {
                         update-index -z $flag --stdin || { rm -f "$idx"; break; }
             done
         fi
-        [ ! -f "$idx" ] || unconvert || rm -f "$idx"
+        [ ! -f "$idx" ] || converting=yes
     fi
 }
 
-# Takes those files out of a copy of the user's index whose content there is not what the file
-# holds: git converts ends of lines, encodings and what filters do. Where only ends of lines differ
+# Lists those files of a copy of the user's index whose content there is not what the file holds: git converts ends of lines, encodings and what filters do. Where only ends of lines differ
 # the length does; what else may be converted is known by its attributes.
 unconvert() {
     {
@@ -182,9 +202,14 @@ unconvert() {
                 tr '\000\n' '\n\000'
         fi
     } >"$tmp/converted"
-    [ ! -s "$tmp/converted" ] ||
-        GIT_INDEX_FILE=$idx git --git-dir="$shadow" --work-tree="$ws" \
-            update-index -z --force-remove --stdin <"$tmp/converted"
+}
+
+# Takes those files out of the index, so that they are read.
+unlist() {
+    [ -s "$tmp/converted" ] || return 0
+    git update-index -z --force-remove --stdin <"$tmp/converted" || stop 43
+    tr '\000\n' '\n\000' <"$tmp/converted" |
+        awk '{ print ":100644 100644 0 0 M"; print }' | tr '\000\n' '\n\000' >>"$tmp/changed.$1"
 }
 
 # For find: names, then what ls says of them, sorted by name.
@@ -216,23 +241,50 @@ executables=$(printf %o $((0777 & ~0$mask)))
 dirs=$executables
 export list empty huge files executables dirs
 
-# Lists the unit $1 of kind $2 in $root into files, side by side.
-look() {
+# Begins to look at the unit $1 of kind $2 in $root.
+enter() {
     GIT_DIR=$shadow GIT_WORK_TREE=$root GIT_INDEX_FILE=$tmp/index.$1
     export GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
-    empties=$tmp/empty.$1
-    export empties
-    : >"$empties"
     cd "$root" || stop 43
     if [ "$2" = git ]; then
         standard='' exclude=''
     else
         standard=--exclude-standard exclude=$tmp/exclude.$1
+        : >"$exclude"
         case $1 in
-        0) [ -n "$repo" ] && cat "$common/info/exclude" ;;
+        0) [ -z "$repo" ] || [ ! -s "$common/info/exclude" ] || cat "$common/info/exclude" ;;
         *) cat "$root/.git/info/exclude" || cat "$(git --git-dir="$root/.git" rev-parse --git-path info/exclude)" ;;
         esac >"$exclude" 2>/dev/null
     fi
+    walking=''
+    [ "$count" = 0 ] && [ -n "$perl" ] || return 0
+    state=$shadow/state.$1 theirs=''
+    [ -z "$secrets" ] && [ ! -e "$tmp/recall" ] || state=''
+    [ "$1" != 0 ] || [ -z "$repo" ] || theirs=$gitdir/index
+    # By perl, which need not look at everything every time.
+    perl -e "$steps" "$tmp" "$1" "$2" "$mask" "$huge" "$grace" "$state" "$exclude" "$theirs" \
+        2>"$tmp/walked" &
+    walking=$!
+}
+
+# Waits until perl has looked. Fails if it could not.
+by_walk() {
+    [ -n "$walking" ] || return 1
+    wait "$walking"
+    case $? in
+    0) IFS= read -r ways <"$tmp/rules.$1" || : ;;
+    4) cat "$tmp/walked" >&2; stop 43 ;;
+    *) return 1 ;;
+    esac
+}
+
+# Looks at a unit by git and find.
+by_lists() {
+    rm -f "$tmp/state.$1"
+    empties=$tmp/empty.$1
+    export empties
+    : >"$empties"
+    : >"$tmp/seen.$1"
     {
         : >"$tmp/ignored.$1"
         if [ -n "$standard" ]; then
@@ -247,27 +299,50 @@ look() {
                     tr '\000\n' '\n\000'
             fi
             printf './.git/\000'
-        } | xargs -0 sh -c "$walk" sh >"$tmp/found.$1" 2>/dev/null
-        :
+        } | xargs -0 sh -c "$walk" sh >"$tmp/found.$1" 2>"$tmp/lost.$1" ||
+            ! grep -qv -e ': Permission denied$' -e ': No such file or directory$' "$tmp/lost.$1"
     } &
     walking=$!
     git ls-files -z -o ${standard:+"$standard"} ${exclude:+-X "$exclude"} \
         >"$tmp/new.$1" 2>"$tmp/shut.$1" &
     listing=$!
     git diff-files -z --raw --no-abbrev --ignore-submodules=all >"$tmp/changed.$1" || stop 43
-    : >"$tmp/included.$1"
-    : >"$tmp/kept.$1"
-    : >"$tmp/forced.$1"
-    : >"$tmp/dropped.$1"
-    : >"$tmp/held.$1"
-    : >"$tmp/inherited.$1"
-    if [ -n "$standard" ]; then
-        git ls-files -z -c -i $standard -X "$exclude" >"$tmp/dropped.$1" || stop 43
+    wait "$listing" || { cat "$tmp/shut.$1" >&2; stop 43; }
+    wait "$walking" || { cat "$tmp/lost.$1" >&2; stop 43; }
+}
+
+# Lists what is in an index although it is ignored: ours, and the user's.
+ignored_of_indexes() {
+    [ "$ways" != none ] || return 0
+    [ "$ways" != same ] || ! cp "$shadow/forced.$1" "$tmp/forced.$1" 2>/dev/null || return 0
+    {
         if [ "$1" != 0 ]; then
             (ws=$root; user ls-files -z -c -i $standard)
         elif [ -n "$repo" ]; then
             user ls-files -z -c -i $standard
         fi >"$tmp/forced.$1" 2>/dev/null
+        :
+    } &
+    [ "$ways" != ours ] || wait "$!"
+    # What is ignored was taken out of ours, but for what was in the user's.
+    [ "$ways" = ours ] && cmp -s "$shadow/forced.$1" "$tmp/forced.$1" ||
+        git ls-files -z -c -i $standard -X "$exclude" >"$tmp/dropped.$1" || stop 43
+    wait "$!" || :
+}
+
+# Lists the unit $1 of kind $2 in $root into files.
+look() {
+    for what in included kept forced dropped held inherited; do
+        : >"$tmp/$what.$1"
+    done
+    if [ "$1" = 0 ] && [ -n "$converting" ]; then
+        unconvert || stop 43
+    fi
+    ways=other
+    by_walk "$1" || by_lists "$1"
+    [ "$1" != 0 ] || [ -z "$converting" ] || unlist "$1"
+    if [ -n "$standard" ]; then
+        ignored_of_indexes "$1"
         if [ "$count" != 0 ]; then
             git ls-files -z -o -i -X "$tmp/include" >"$tmp/included.$1" || stop 43
             git ls-files -z -c -i -X "$tmp/include" >"$tmp/kept.$1" || stop 43
@@ -281,13 +356,13 @@ look() {
         GIT_INDEX_FILE=$tmp/index.$3 git --work-tree=/ --literal-pathspecs \
             ls-files -z --full-name -- "/$4/" >"$tmp/inherited.$1" || stop 43
     fi
-    wait "$listing" || { cat "$tmp/shut.$1" >&2; stop 43; }
-    wait "$walking"
-    for what in changed new shut ignored found empty dropped forced included kept held inherited; do
+    for what in changed new shut ignored found seen empty dropped forced included kept held inherited; do
         out "$what.$1" "$tmp/$what.$1"
     done
+    [ ! -f "$tmp/state.$1" ] || say "state.$1" kept
 }
 
+perl=$(command -v perl)
 [ -e "$shadow/HEAD" ] || begin
 mkdir -p "$tmp" || exit 43
 git --git-dir="$shadow" rev-parse --git-dir >/dev/null || stop 42
@@ -303,9 +378,23 @@ while [ "$included" -gt 0 ]; do
     shift
 done
 
+# Secrets that were wanted once are looked for until they are gone.
+if [ -n "$secrets" ] || [ "$count" != 0 ]; then
+    : >"$shadow/secrets"
+elif [ -e "$shadow/secrets" ]; then
+    : >"$tmp/recall"
+fi
+converting='' odd='' begun=''
 if [ "$1" = 0 ]; then
     know
     borrow
+    if [ -f "$shadow/index.0" ]; then
+        # The walk takes longest, so it begins at once.
+        root=$ws begun=yes
+        index 0
+        enter 0 work
+    fi
+    position
     stage
     if [ -n "$previous" ]; then
         if git --git-dir="$shadow" cat-file blob "$previous:meta.json" >"$tmp/previous" 2>/dev/null; then
@@ -324,16 +413,13 @@ if [ "$1" = 0 ]; then
 else
     repo=''
 fi
-# Secrets that were wanted once are looked for until they are gone.
-if [ -n "$secrets" ] || [ "$count" != 0 ]; then
-    : >"$shadow/secrets"
-elif [ -e "$shadow/secrets" ]; then
-    : >"$tmp/recall"
-fi
 while [ $# -ge 5 ]; do
     n=$1 kind=$2 root=$ws${3:+/$3} outer=$4 below=$5
     shift 5
-    index "$n"
+    if [ "$n" != 0 ] || [ -z "$begun" ]; then
+        index "$n"
+        enter "$n" "$kind"
+    fi
     look "$n" "$kind" "$outer" "$below"
 done
 exit 0

@@ -28,6 +28,7 @@ user() {
 
 # Writes the file $2 as the section $1.
 out() {
+    [ -s "$2" ] || { printf '%s 0\n' "$1"; return; }
     printf '%s %s\n' "$1" "$(($(wc -c <"$2")))"
     cat "$2"
 }

@@ -2,13 +2,14 @@
 #
 # SHADOW TOKEN WORKSPACE MODE ID TIME PREVIOUS SAME STAGED BLOBS
 #   META-FROM META-LENGTH
-#   UNITS (NUMBER KIND PATH ADD-FROM ADD-LENGTH DROP-FROM DROP-LENGTH MANIFEST-FROM MANIFEST-LENGTH)…
+#   UNITS (NUMBER KIND PATH ADD-FROM ADD-LENGTH DROP-FROM DROP-LENGTH MANIFEST-FROM MANIFEST-LENGTH
+#     AFTER-FROM AFTER-LENGTH)…
 #   BESIDES (NAME KIND WHERE FROM LENGTH)…
 #   PARENT…
 #
 # BLOBS is a program for perl, used if there is one. MODE is `save` or `now`. KIND of a unit is
 # `work`, `git` or `file`; of what is beside the workspace `path` or `bytes`. FROM and LENGTH say
-# where in the input something is.
+# where in the input something is. AFTER is what walk.pl is to know of the files of the index.
 shadow=$1 token=$2 ws=$3 mode=$4 id=$5 time=$6 previous=$7 same=$8 staged=$9
 shift 9
 blobs=$1 meta_from=$2 meta_length=$3 units=$4
@@ -21,7 +22,7 @@ GIT_DIR=$shadow
 export GIT_DIR
 
 slice() {
-    tail -c "+$(($1 + 1))" "$in" | head -c "$2"
+    [ "$2" = 0 ] || tail -c "+$(($1 + 1))" "$in" | head -c "$2"
 }
 
 # Says which of the files named by the input cannot be opened.
@@ -99,7 +100,8 @@ numbers='' singles=0 extra=0
 while [ "$units" -gt 0 ]; do
     n=$1 kind=$2 root=$ws${3:+/$3}
     add_from=$4 add_length=$5 drop_from=$6 drop_length=$7 from=$8 length=$9
-    shift 9
+    after_from=${10} after_length=${11}
+    shift 11
     units=$((units - 1))
     if [ "$kind" = file ]; then
         singles=$((singles + 1))
@@ -111,6 +113,7 @@ while [ "$units" -gt 0 ]; do
         GIT_WORK_TREE=$root GIT_INDEX_FILE=$tmp/index.$n
         export GIT_WORK_TREE GIT_INDEX_FILE
         cd "$root" || stop 43
+        [ ! -f "$tmp/state.$n" ] || slice "$after_from" "$after_length" >"$tmp/after.$n" || stop 43
         if [ "$drop_length" -gt 0 ]; then
             slice "$drop_from" "$drop_length" | git update-index -z --force-remove --stdin || stop 43
         fi
@@ -138,6 +141,13 @@ printf '040000 tree %s\tm\n' "$tree" >>"$tmp/top" || stop 43
 # again whatever was written since.
 keep() {
     for n in $numbers; do
+        [ ! -f "$tmp/looked.$n" ] || mv -f "$tmp/looked.$n" "$shadow/looked.$n"
+        rm -f "$shadow/state.$n"
+        if [ -f "$tmp/after.$n" ] && [ -f "$tmp/index.$n" ]; then
+            { tail -c 20 "$tmp/index.$n" && cat "$tmp/after.$n" "$tmp/state.$n"; } >"$tmp/keep.$n" &&
+                mv -f "$tmp/forced.$n" "$shadow/forced.$n" &&
+                mv -f "$tmp/keep.$n" "$shadow/state.$n" || rm -f "$shadow/state.$n"
+        fi
         if [ -f "$tmp/index.$n" ]; then
             touch -r "$tmp/stamp" "$tmp/index.$n" && mv -f "$tmp/index.$n" "$shadow/index.$n" || stop 43
         fi
@@ -157,17 +167,30 @@ if [ -n "$same" ]; then
     fi
 fi
 
-# How much it is, and when each file was written: six lines a file.
+# How much it is, and when each file was written: six lines a file. That is known of an index that
+# was looked at before.
+sum_up() {
+    sum=$(tail -c 20 "$tmp/index.$1" | od -An -tx1 | tr -d ' \n')
+    if [ -f "$shadow/times.$1" ]; then
+        read -r known blob more length <"$shadow/times.$1"
+        case $sum in "$known") git cat-file -e "$blob" 2>/dev/null && return ;; esac
+    fi
+    GIT_INDEX_FILE=$tmp/index.$1 git ls-files --debug |
+        awk -v sums="$tmp/sums" 'NR % 6 == 3 { print $2 } NR % 6 == 0 { bytes += $2 }
+            END { printf "%d %.0f\n", NR / 6, bytes >sums }' >"$tmp/times" &&
+        read -r more length <"$tmp/sums" &&
+        blob=$(git hash-object -w --stdin <"$tmp/times") || return
+    case $sum in
+    *[!0]*) printf '%s %s %s %s\n' "$sum" "$blob" "$more" "$length" >"$tmp/times.$1" &&
+        mv -f "$tmp/times.$1" "$shadow/times.$1" ;;
+    esac
+}
 files=$singles bytes=$extra
 : >"$tmp/t"
 for n in $numbers; do
     [ -f "$tmp/index.$n" ] || continue
-    GIT_INDEX_FILE=$tmp/index.$n git ls-files --debug |
-        awk -v sums="$tmp/sums" 'NR % 6 == 3 { print $2 } NR % 6 == 0 { bytes += $2 }
-            END { printf "%d %.0f\n", NR / 6, bytes >sums }' >"$tmp/times" || stop 43
-    read -r more length <"$tmp/sums"
+    sum_up "$n" || stop 43
     files=$((files + more)) bytes=$((bytes + length))
-    blob=$(git hash-object -w --stdin <"$tmp/times") || stop 43
     printf '100644 blob %s\t%s\n' "$blob" "$n" >>"$tmp/t" || stop 43
 done
 tree=$(git mktree <"$tmp/t") || stop 43

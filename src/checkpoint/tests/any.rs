@@ -107,6 +107,10 @@ proptest! {
             let second = world.save_after(Some(&first)).await;
             check(&world, &second).await;
             assert!(world.is_same(&second).await);
+            assert!(world.is_same(&second).await);
+            // As by one who knows nothing of what was seen before.
+            world.run_in(&world.top, "rm -f 'run dir/shadow.git/'state.*").await;
+            assert!(world.is_same(&second).await);
         });
     }
 }

@@ -6,6 +6,7 @@ mod outside;
 mod plain;
 mod trouble;
 mod user;
+mod walk;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -105,13 +105,23 @@ fn found() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Records as the walk writes them.
+fn seen() -> impl Strategy<Value = Vec<u8>> {
+    let heads = ["- 640 5 ", "d 700 4096 ", "p 644 0 ", "l 777 1 ", "- 9 -1 ", "d", ""];
+    vec((select(heads.to_vec()), path()), 0..6).prop_map(|it| {
+        it.iter().flat_map(|(head, path)| [head.as_bytes(), path, b"\0"].concat()).collect()
+    })
+}
+
 /// What a look says of one unit, by section.
 fn said() -> impl Strategy<Value = BTreeMap<String, Vec<u8>>> {
-    (vec(list(), LISTS.len()), differing(), found()).prop_map(|(lists, changed, found)| {
+    (vec(list(), LISTS.len()), differing(), found(), seen()).prop_map(|it| {
+        let (lists, changed, found, seen) = it;
         let mut said: BTreeMap<String, Vec<u8>> =
             LISTS.iter().map(|it| format!("{it}.0")).zip(lists).collect();
         said.insert("changed.0".into(), changed);
         said.insert("found.0".into(), found);
+        said.insert("seen.0".into(), seen);
         said
     })
 }
