@@ -59,6 +59,17 @@ pub(super) struct Job<'a> {
     pub limit: std::time::Duration,
 }
 
+impl Job<'_> {
+    /// Returns the niceness of its commands: nobody waits for those that are made unasked, and the
+    /// agent works meanwhile.
+    fn nice(&self) -> &'static str {
+        let is_unasked = |it: &Order| {
+            matches!(it.facts.trigger, Trigger::Periodic | Trigger::Turn | Trigger::Detach)
+        };
+        if self.order.is_some_and(is_unasked) { "10" } else { "0" }
+    }
+}
+
 /// Why it came to nothing.
 enum Trouble {
     /// The shadow cannot be used any more.
@@ -223,7 +234,7 @@ impl Shadow {
             args.push(part.outer.to_string().into());
             args.push(parts[part.outer].below(&part.path).unwrap_or_default().to_vec());
         }
-        let output = self.script(LOOK, args, Vec::new(), job.limit).await?;
+        let output = self.script_at(job.nice(), LOOK, args, Vec::new(), job.limit).await?;
         self.checked(job, "look at the workspace", output)
     }
 
@@ -278,7 +289,7 @@ impl Shadow {
     ) -> Result<Taken, Trouble> {
         let meta = describe(job, seen, takings);
         let told = self.tell(job, token, seen, &meta, takings);
-        let output = self.script(TAKE, told.args, told.input, job.limit).await?;
+        let output = self.script_at(job.nice(), TAKE, told.args, told.input, job.limit).await?;
         if output.code == 44 {
             let sections = sections(&output.stdout).unwrap_or_default();
             let files = stoppers(&sections, &output.stderr, &seen.parts, takings);
@@ -402,6 +413,7 @@ fn is_damage(complaint: &str) -> bool {
         "bad config",
         "bad revision",
         "alternate object",
+        "is unavailable",
         "cannot read existing object",
     ];
     // A full disk shows in many ways.

@@ -191,9 +191,21 @@ impl Shadow {
         input: Vec<u8>,
         limit: Duration,
     ) -> Result<Output, CheckpointError> {
+        self.script_at("10", script, args, input, limit).await
+    }
+
+    /// Runs a script on the shadow with the niceness `nice`.
+    pub(super) async fn script_at(
+        &self,
+        nice: &str,
+        script: &str,
+        args: Vec<Vec<u8>>,
+        input: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Output, CheckpointError> {
         let script = [PRELUDE, script].concat();
         let mut command =
-            Command::new(["nice", "-n", "10", "sh", "-c", &script, "checkpoint"]).stdin(input);
+            Command::new(["nice", "-n", nice, "sh", "-c", &script, "checkpoint"]).stdin(input);
         command.argv.extend(args);
         Ok(run(&*self.repo.shell, &command, limit).await?)
     }

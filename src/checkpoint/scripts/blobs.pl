@@ -3,6 +3,8 @@
 # perl - write PART PARTS LIST WHAT   files named in LIST (a NUL after each) as a stream for
 #                                     `git fast-import`; what they were like goes to WHAT
 # perl - index WHAT MARKS …           entries for `git update-index --index-info`, from both
+# perl - trees                        a stream for `git fast-import` that makes the trees of the
+#                                     entries of an index on its input
 # perl - stat INDEX WHAT …            fills in when and what they were, so that git need not read
 #                                     them again
 use strict;
@@ -62,6 +64,20 @@ if ($job eq 'write') {
             print "$_->[1] $blob\t$_->[9]\0" or die "$!\n";
         }
     }
+} elsif ($job eq 'trees') {
+    # What has to be on a branch is on none in the end.
+    print "commit refs/trees\ncommitter P <p> 0 +0000\ndata 0\n" or die "$!\n";
+    binmode STDIN;
+    local $/ = "\0";
+    while (my $entry = <STDIN>) {
+        chomp $entry;
+        my ($mode, $blob, $stage, $path) = $entry =~ /\A(\d+) ([0-9a-f]+) (\d)\t(.+)\z/s
+            or die "no entry\n";
+        die "a conflict\n" if $stage;
+        $path =~ s/([\\"\x00-\x1f\x7f])/sprintf '\\%03o', ord $1/ge;
+        print qq{M $mode $blob "$path"\n} or die "$!\n";
+    }
+    print "\nreset refs/trees\nfrom ", '0' x 40, "\n\ndone\n" or die "$!\n";
 } else {
     my ($index, @whats) = @ARGV;
     require Digest::SHA;

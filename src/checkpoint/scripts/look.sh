@@ -132,7 +132,8 @@ stage() {
     key=$(tail -c 20 "$gitdir/index" 2>/dev/null | od -An -tx1 | tr -d ' \n')
     if [ -f "$shadow/index.0" ] && [ -f "$shadow/staged" ]; then
         { read -r known; read -r staged; } <"$shadow/staged"
-        [ "$key" != "$known" ] || return 0
+        [ "$key" != "$known" ] || ! git --git-dir="$shadow" cat-file -e "$staged^{tree}" 2>/dev/null ||
+            return 0
         staged=''
     fi
     cp -p "$gitdir/index" "$tmp/staged" 2>/dev/null || return 0
@@ -163,6 +164,7 @@ index() {
     if [ -f "$shadow/index.$1" ]; then
         cp -p "$shadow/index.$1" "$idx" || stop 43
     elif [ "$1" = 0 ] && [ -s "$tmp/staged" ] && [ -z "$odd" ]; then
+        rm -f "$shadow/sum.0" "$shadow/state.0" "$shadow/staged"
         cp -p "$gitdir/index" "$idx" 2>/dev/null || return 0
         if ! GIT_INDEX_FILE=$idx git --git-dir="$shadow" ls-files -v >"$tmp/flags" 2>/dev/null; then
             rm -f "$idx"
@@ -179,7 +181,7 @@ index() {
 }
 
 # Lists those files of a copy of the user's index whose content there is not what the file holds: git converts ends of lines, encodings and what filters do. Where only ends of lines differ
-# the length does; what else may be converted is known by its attributes.
+# the length does.
 unconvert() {
     {
         GIT_INDEX_FILE=$idx git --git-dir="$shadow" ls-files -s |
@@ -193,19 +195,28 @@ unconvert() {
                 awk 'NR == FNR { differs[$1]; next } FNR in differs' "$tmp/differing" - |
                 tr '\000\n' '\n\000'
         fi
-        if [ -f "$common/info/attributes" ] || [ -f "$home/.config/git/attributes" ] ||
-            [ -f /etc/gitattributes ] || [ -n "$(user config core.attributesFile)" ] ||
-            [ -n "$(user ls-files -c -o -- .gitattributes '*/.gitattributes' | head -n 1)" ]; then
-            user ls-files -z | user check-attr -z --stdin filter ident working-tree-encoding |
-                tr '\000\n' '\n\000' | awk 'NR % 3 == 1 { path = $0 }
-                    NR % 3 == 0 && $0 != "unspecified" && $0 != "unset" { print path }' |
-                tr '\000\n' '\n\000'
-        fi
     } >"$tmp/converted"
 }
 
-# Takes those files out of the index, so that they are read.
+# Tells whether files may have attributes, which the walk saw if there was one.
+has_attributes() {
+    [ -f "$common/info/attributes" ] || [ -f "$home/.config/git/attributes" ] ||
+        [ -f /etc/gitattributes ] || [ -s "$tmp/attributes.0" ] ||
+        [ -n "$(user config core.attributesFile)" ] ||
+        [ -n "$(user ls-files -c -- .gitattributes '*/.gitattributes' | head -n 1)" ] ||
+        { [ ! -e "$tmp/attributes.0" ] &&
+            [ -n "$(user ls-files -o -- .gitattributes '*/.gitattributes' | head -n 1)" ]; }
+}
+
+# Takes those files out of the index, so that they are read. What else may be converted is known by
+# its attributes.
 unlist() {
+    if has_attributes; then
+        user ls-files -z | user check-attr -z --stdin filter ident working-tree-encoding |
+            tr '\000\n' '\n\000' | awk 'NR % 3 == 1 { path = $0 }
+                NR % 3 == 0 && $0 != "unspecified" && $0 != "unset" { print path }' |
+            tr '\000\n' '\n\000' >>"$tmp/converted"
+    fi
     [ -s "$tmp/converted" ] || return 0
     git update-index -z --force-remove --stdin <"$tmp/converted" || stop 43
     tr '\000\n' '\n\000' <"$tmp/converted" |

@@ -59,6 +59,10 @@ many() {
         set -- "$@" "$tmp/what.$part"
     done
     perl -e "$blobs" stat "$GIT_INDEX_FILE" "$@" || :
+    # Trees that are in a pack need not be written one by one. If they are not, they are.
+    git ls-files -s -z | perl -e "$blobs" trees |
+        git -c core.compression=1 -c fastimport.unpackLimit=0 fast-import --quiet --done --depth=0 \
+            --force >/dev/null || :
 }
 
 # Brings the index of the unit in $root in line with its files.
@@ -95,8 +99,69 @@ one() {
     fi
 }
 
-: >"$tmp/u" && : >"$tmp/m" && : >"$tmp/top" || stop 43
-numbers='' singles=0 extra=0
+# Says that $tmp/blob.$1.$2 is to be a blob; of what is beside the workspace it is called $3.
+blob() {
+    printf 'blob.%s.%s\n' "$1" "$2" >>"$tmp/blobs" &&
+        printf '%s %s %s\n' "$1" "$2" "${3-}" >>"$tmp/names" || stop 43
+}
+
+# Makes all those blobs at once, and the trees of them.
+store() {
+    if [ -s "$tmp/blobs" ]; then
+        (cd "$tmp" && git hash-object -w --no-filters --stdin-paths) <"$tmp/blobs" >"$tmp/ids" || stop 43
+        while read -r what name path <&3 && read -r hash <&4; do
+            case $what in
+            m | t) printf '100644 blob %s\t%s\n' "$hash" "$name" >>"$tmp/$what" ;;
+            beside) printf '100644 %s\t%s\000' "$hash" "$path" >>"$tmp/beside" ;;
+            meta) printf '100644 blob %s\tmeta.json\n' "$hash" >>"$tmp/top" ;;
+            esac || stop 43
+            [ "$what" != t ] || {
+                read -r more length <"$tmp/sums.$name"
+                printf '%s %s %s\n' "$hash" "$more" "$length" >"$tmp/times.$name"
+            }
+        done 3<"$tmp/names" 4<"$tmp/ids"
+        : >"$tmp/blobs" && : >"$tmp/names" || stop 43
+    fi
+    [ -z "$stored" ] || return 0
+    stored=yes
+    if [ -s "$tmp/t" ]; then
+        # An empty line ends a tree, and so does the end.
+        { cat "$tmp/m" && echo && cat "$tmp/t"; } | git mktree --batch >"$tmp/ids" || stop 43
+        { read -r m && read -r t; } <"$tmp/ids" || stop 43
+    else
+        m=$(git mktree <"$tmp/m") && t=$(git mktree </dev/null) || stop 43
+    fi
+    printf '040000 tree %s\tm\n' "$m" >>"$tmp/top" || stop 43
+}
+
+# Lists when each file of the index $1 was written, six lines a file, and how much they are.
+list_times() {
+    GIT_INDEX_FILE=$tmp/index.$1 git ls-files --debug |
+        awk -v sums="$tmp/sums.$1" 'NR % 6 == 3 { print $2 } NR % 6 == 0 { bytes += $2 }
+            END { printf "%d %.0f\n", NR / 6, bytes >sums }' >"$tmp/blob.t.$1"
+}
+
+# Adds up how much the unit $1 is. The same index, as its checksum says, gives the same.
+sum_up() {
+    [ -f "$tmp/index.$1" ] || return 0
+    if [ ! -f "$tmp/blob.t.$1" ]; then
+        if cmp -s "$tmp/sum.$1" "$shadow/sum.$1" && read -r hash more length <"$shadow/times.$1" &&
+            git cat-file -e "$hash" 2>/dev/null; then
+            printf '100644 blob %s\t%s\n' "$hash" "$1" >>"$tmp/t" || stop 43
+            files=$((files + more)) bytes=$((bytes + length))
+            return 0
+        fi
+        list_times "$1" || stop 43
+    fi
+    blob t "$1"
+    read -r more length <"$tmp/sums.$1" || stop 43
+    files=$((files + more)) bytes=$((bytes + length))
+}
+
+for name in u m t top blobs names; do
+    : >"$tmp/$name" || stop 43
+done
+numbers='' files=0 bytes=0 stored=''
 while [ "$units" -gt 0 ]; do
     n=$1 kind=$2 root=$ws${3:+/$3}
     add_from=$4 add_length=$5 drop_from=$6 drop_length=$7 from=$8 length=$9
@@ -104,9 +169,9 @@ while [ "$units" -gt 0 ]; do
     shift 11
     units=$((units - 1))
     if [ "$kind" = file ]; then
-        singles=$((singles + 1))
+        files=$((files + 1))
         entry=$(one "$root") || stop 43
-        [ -h "$root" ] || extra=$((extra + $(wc -c <"$root")))
+        [ -h "$root" ] || bytes=$((bytes + $(wc -c <"$root")))
         printf '%s blob %s\t%s\n' "${entry% *}" "${entry#* }" "$n" >>"$tmp/u" || stop 43
     else
         numbers="$numbers $n"
@@ -118,15 +183,26 @@ while [ "$units" -gt 0 ]; do
             slice "$drop_from" "$drop_length" | git update-index -z --force-remove --stdin || stop 43
         fi
         add "$add_from" "$add_length"
+        times=''
+        rm -f "$tmp/blob.t.$n"
+        if [ "$((add_length + drop_length))" != 0 ] || [ ! -f "$shadow/times.$n" ]; then
+            list_times "$n" &
+            times=$!
+        fi
         tree=$(git write-tree) || stop 43
+        [ ! -f "$tmp/index.$n" ] || tail -c 20 "$tmp/index.$n" >"$tmp/sum.$n" || stop 43
         if [ "$n" = 0 ]; then
             printf '040000 tree %s\tw\n' "$tree" >>"$tmp/top" || stop 43
         else
             printf '040000 tree %s\t%s\n' "$tree" "$n" >>"$tmp/u" || stop 43
         fi
     fi
-    blob=$(slice "$from" "$length" | git hash-object -w --stdin) || stop 43
-    printf '100644 blob %s\t%s\n' "$blob" "$n" >>"$tmp/m" || stop 43
+    slice "$from" "$length" >"$tmp/blob.m.$n" || stop 43
+    blob m "$n"
+    if [ "$kind" != file ]; then
+        [ -z "$times" ] || wait "$times" || stop 43
+        sum_up "$n"
+    fi
 done
 cd "$shadow" || stop 43
 unset GIT_WORK_TREE GIT_INDEX_FILE
@@ -134,17 +210,20 @@ if [ -s "$tmp/u" ]; then
     tree=$(git mktree <"$tmp/u") || stop 43
     printf '040000 tree %s\tu\n' "$tree" >>"$tmp/top" || stop 43
 fi
-tree=$(git mktree <"$tmp/m") || stop 43
-printf '040000 tree %s\tm\n' "$tree" >>"$tmp/top" || stop 43
 
 # Puts the indexes in their places. They are given the time when looking began, so that git reads
 # again whatever was written since.
 keep() {
     for n in $numbers; do
         [ ! -f "$tmp/looked.$n" ] || mv -f "$tmp/looked.$n" "$shadow/looked.$n"
-        rm -f "$shadow/state.$n"
+        if [ ! -f "$tmp/times.$n" ]; then
+            rm -f "$shadow/state.$n"
+        else
+            rm -f "$shadow/state.$n" "$shadow/sum.$n"
+            mv -f "$tmp/times.$n" "$shadow/times.$n" && cp "$tmp/sum.$n" "$shadow/sum.$n"
+        fi
         if [ -f "$tmp/after.$n" ] && [ -f "$tmp/index.$n" ]; then
-            { tail -c 20 "$tmp/index.$n" && cat "$tmp/after.$n" "$tmp/state.$n"; } >"$tmp/keep.$n" &&
+            cat "$tmp/sum.$n" "$tmp/after.$n" "$tmp/state.$n" >"$tmp/keep.$n" &&
                 mv -f "$tmp/forced.$n" "$shadow/forced.$n" &&
                 mv -f "$tmp/keep.$n" "$shadow/state.$n" || rm -f "$shadow/state.$n"
         fi
@@ -158,6 +237,7 @@ keep() {
 }
 
 if [ -n "$same" ]; then
+    store
     git ls-tree "$previous" w u m >"$tmp/before" 2>/dev/null
     sort "$tmp/top" >"$tmp/sorted"
     if sort "$tmp/before" | cmp -s - "$tmp/sorted"; then
@@ -167,39 +247,15 @@ if [ -n "$same" ]; then
     fi
 fi
 
-# How much it is, and when each file was written: six lines a file. That is known of an index that
-# was looked at before.
-sum_up() {
-    sum=$(tail -c 20 "$tmp/index.$1" | od -An -tx1 | tr -d ' \n')
-    if [ -f "$shadow/times.$1" ]; then
-        read -r known blob more length <"$shadow/times.$1"
-        case $sum in "$known") git cat-file -e "$blob" 2>/dev/null && return ;; esac
-    fi
-    GIT_INDEX_FILE=$tmp/index.$1 git ls-files --debug |
-        awk -v sums="$tmp/sums" 'NR % 6 == 3 { print $2 } NR % 6 == 0 { bytes += $2 }
-            END { printf "%d %.0f\n", NR / 6, bytes >sums }' >"$tmp/times" &&
-        read -r more length <"$tmp/sums" &&
-        blob=$(git hash-object -w --stdin <"$tmp/times") || return
-    case $sum in
-    *[!0]*) printf '%s %s %s %s\n' "$sum" "$blob" "$more" "$length" >"$tmp/times.$1" &&
-        mv -f "$tmp/times.$1" "$shadow/times.$1" ;;
-    esac
-}
-files=$singles bytes=$extra
-: >"$tmp/t"
-for n in $numbers; do
-    [ -f "$tmp/index.$n" ] || continue
-    sum_up "$n" || stop 43
-    files=$((files + more)) bytes=$((bytes + length))
-    printf '100644 blob %s\t%s\n' "$blob" "$n" >>"$tmp/t" || stop 43
-done
-tree=$(git mktree <"$tmp/t") || stop 43
-printf '040000 tree %s\tt\n' "$tree" >>"$tmp/top" || stop 43
-
 # What lies beside the workspace: files, directories, bytes.
 beside() {
     case $2 in
-    bytes) entry="100644 $(slice "$4" "$5" | git hash-object -w --stdin)" || stop 43 ;;
+    bytes)
+        besided=$((besided + 1))
+        slice "$4" "$5" >"$tmp/blob.beside.$besided" || stop 43
+        blob beside "$besided" "$1"
+        return 0
+        ;;
     *)
         if [ -d "$3" ]; then
             (
@@ -225,6 +281,7 @@ beside() {
     printf '%s\t%s\000' "$entry" "$1" >>"$tmp/beside"
 }
 : >"$tmp/beside"
+besided=0
 besides=$1
 shift
 while [ "$besides" -gt 0 ]; do
@@ -232,6 +289,11 @@ while [ "$besides" -gt 0 ]; do
     shift 5
     besides=$((besides - 1))
 done
+{ slice "$meta_from" "$meta_length"; printf '"files":%s,"bytes":%s}' "$files" "$bytes"; } \
+    >"$tmp/blob.meta.json" || stop 43
+blob meta json
+store
+printf '040000 tree %s\tt\n' "$t" >>"$tmp/top" || stop 43
 if [ -s "$tmp/beside" ]; then
     tree=$(
         GIT_INDEX_FILE=$tmp/index.beside
@@ -242,13 +304,17 @@ if [ -s "$tmp/beside" ]; then
 fi
 [ -z "$staged" ] || printf '040000 tree %s\tstaged\n' "$staged" >>"$tmp/top" || stop 43
 
-blob=$({ slice "$meta_from" "$meta_length"; printf '"files":%s,"bytes":%s}' "$files" "$bytes"; } |
-    git hash-object -w --stdin) || stop 43
-printf '100644 blob %s\tmeta.json\n' "$blob" >>"$tmp/top" || stop 43
 tree=$(git mktree <"$tmp/top") || stop 43
 
 printf '%s %s %s' "$tree" "$files" "$bytes" >"$tmp/made"
 if [ "$mode" = save ]; then
+    differing=''
+    if [ -n "$previous" ]; then
+        # Large files are not compared line by line.
+        git -c core.bigFileThreshold=4m diff-tree -r -z --raw --numstat --no-renames \
+            --no-ext-diff --no-textconv "$previous" "$tree" -- w u >"$tmp/change" &
+        differing=$!
+    fi
     GIT_AUTHOR_NAME=Parhelia GIT_AUTHOR_EMAIL=parhelia@localhost GIT_AUTHOR_DATE=$time
     GIT_COMMITTER_NAME=Parhelia GIT_COMMITTER_EMAIL=parhelia@localhost GIT_COMMITTER_DATE=$time
     export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
@@ -262,10 +328,8 @@ if [ "$mode" = save ]; then
     commit=$(printf '%s\n' "$id" | git commit-tree "$@" "$tree") || stop 43
     git update-ref "refs/checkpoints/$id" "$commit" || stop 43
     printf '%s %s %s' "$commit" "$files" "$bytes" >"$tmp/made"
-    if [ -n "$previous" ]; then
-        # Large files are not compared line by line.
-        git -c core.bigFileThreshold=4m diff-tree -r -z --raw --numstat --no-renames \
-            --no-ext-diff --no-textconv "$previous" "$commit" -- w u >"$tmp/change" || stop 43
+    if [ -n "$differing" ]; then
+        wait "$differing" || stop 43
         out change "$tmp/change"
     fi
 fi

@@ -6,7 +6,7 @@
 # is one. Writes into TMP what look.sh prints: changed, new, ignored, empty, shut, and `seen` in
 # place of what find finds. Into `rules` goes `none` if nothing can be ignored; `same` if what is
 # ignored of the indexes cannot have changed, `ours` if that is so of ours, and else `other`. Into
-# `looked` goes `quick`, or why it was not. From `state` STATE is made when the index is in its
+# `looked` goes `quick`, or why it was not, and into `attributes` something if there are any. From `state` STATE is made when the index is in its
 # place. Without STATE, or if it is of another index, of other rules, or in doubt, all is looked at;
 # none is used or made if it is empty. Ends with 3 if it cannot be done this way, 4 if git refuses.
 #
@@ -29,6 +29,7 @@ use Time::HiRes ();
 my ($tmp, $number, $kind, $mask, $huge, $grace, $old, $exclude, $theirs) = @ARGV;
 my $work = $kind eq 'work';
 my $now = Time::HiRes::time();
+my $recent = int($now) - 2;
 my $files = 0666 & ~oct $mask;
 my $executables = 0777 & ~oct $mask;
 
@@ -83,6 +84,7 @@ sub keeps_times {
 
 my (%again, %looked, @new, @ignored, @empty, @shut, @seen, @records, @rules);
 my ($device, $in_doubt, $is_theirs);
+my $attributes = '';
 my $sum_of_theirs = checksum($theirs);
 
 sub show {
@@ -96,7 +98,7 @@ sub notice {
     return if $looked{$path}++;
     my $mode = $state->[2];
     my $is_git = $name =~ /\A\.git\z/i;
-    my $is_recent = $state->[10] >= $now - 2;
+    my $is_recent = $state->[10] >= $recent;
     my $letter
         = S_ISREG($mode) ? '-'
         : S_ISDIR($mode) ? 'd'
@@ -116,15 +118,15 @@ sub notice {
 }
 
 # Reads a directory. Returns its record, whose last field is a list of names with their letters, or
-# nothing if it is not there any more.
+# nothing if it is not there any more: what names it does not say so then.
 sub look_into {
     my ($path) = @_;
     my @state = Time::HiRes::lstat($path);
-    if (!@state) {
-        die "$path: $!\n" unless $!{ENOENT} or $!{ENOTDIR};
+    die "$path: $!\n" unless @state or $!{ENOENT} or $!{ENOTDIR};
+    if (!@state or !S_ISDIR($state[2])) {
+        $in_doubt = 1;
         return;
     }
-    return unless S_ISDIR($state[2]);
     my $below = $path eq '.' ? '' : "$path/";
     $device = $state[0] unless defined $device;
     my $flags = $state[10] >= $now - $grace || $state[0] != $device ? 'r' : '-';
@@ -134,8 +136,11 @@ sub look_into {
     $record->[2] .= 'o' if $is_odd;
     my $dir;
     if (!opendir $dir, $path) {
-        return if $!{ENOENT} or $!{ENOTDIR};
-        die "$path: $!\n" unless $!{EACCES};
+        die "$path: $!\n" unless $!{EACCES} or $!{ENOENT} or $!{ENOTDIR};
+        if (!$!{EACCES}) {
+            $in_doubt = 1;
+            return;
+        }
         push @shut, $path;
         $record->[2] .= 's';
         return $record;
@@ -148,20 +153,33 @@ sub look_into {
     }
     my $is_inner = $work && $path ne '.' && grep { $_ eq '.git' } @names;
     $record->[2] .= 'g' if $is_inner;
+    my $list = $record->[3];
     for my $name (@names) {
         next if $is_inner and $name ne '.git';
-        my @state = Time::HiRes::lstat("$below$name");
+        my @state = lstat "$below$name";
         if (!@state) {
             die "$below$name: $!\n" unless $!{ENOENT};
             next;
         }
         my $mode = $state[2];
-        my $letter = S_ISREG($mode) ? 'f' : S_ISDIR($mode) ? 'd' : S_ISLNK($mode) ? 'l' : 's';
-        notice("$below$name", $name, \@state) unless $letter eq 'd' and $name !~ /\A\.git\z/i;
-        push @{ $record->[3] }, "$letter$name";
+        $attributes = 'some' if $name eq '.gitattributes';
+        my $is_git = ord $name == 46 && $name =~ /\A\.git(?:ignore|modules)?\z/i;
+        if (S_ISREG($mode)) {
+            push @$list, "f$name";
+            my $bits = $mode & 07777;
+            next if ($bits == $files || $bits == $executables) && $state[7] <= $huge
+                && $state[10] < $recent && !$is_git;
+        } elsif (S_ISDIR($mode)) {
+            push @$list, "d$name";
+            next unless $is_git;
+        } else {
+            push @$list, (S_ISLNK($mode) ? 'l' : 's') . $name;
+        }
+        notice("$below$name", $name, \@state) unless S_ISDIR($mode) and $name !~ /\A\.git\z/i;
         if ($work and $name eq '.gitignore') {
+            my @state = Time::HiRes::lstat("$below$name") or die "it went away\n";
             # Some versions of git follow a link, some do not.
-            $in_doubt = 1 unless $letter eq 'f';
+            $in_doubt = 1 unless S_ISREG($mode);
             push @rules, ["$below$name", join(' ', @state[0, 1, 2, 7, 9, 10])];
             $in_doubt = 1 if $state[10] >= $now - $grace;
         }
@@ -179,8 +197,8 @@ sub has_rules {
 sub ignored {
     my ($paths) = @_;
     return {} unless @$paths and has_rules();
-    my $ask = "$tmp/ask.$number";
-    spill('ask', join '', map {"./$_\0"} @$paths);
+    my $ask = "$tmp/ask$$.$number";
+    spill("ask$$", join '', map {"./$_\0"} @$paths);
     my $all = said('sh', '-c',
         'exec git -c "core.excludesFile=$1" check-ignore -z --stdin --no-index <"$2"',
         'sh', $exclude, $ask);
@@ -201,6 +219,53 @@ sub is_link {
     return $links->{$_[0]};
 }
 
+my ($has_split, $half) = (1, 0);
+
+# Leaves half of the directories to another process.
+sub split_up {
+    my ($dirs) = @_;
+    $has_split = 1;
+    my @theirs = splice @$dirs, @$dirs / 2;
+    $half = fork;
+    die "fork: $!\n" unless defined $half;
+    return if $half;
+    $half = -1;
+    @$dirs = @theirs;
+    @$_ = () for \(@new, @ignored, @empty, @shut, @seen, @records, @rules);
+    %again = ();
+}
+
+# Writes what one half found, or reads it.
+sub hand_over {
+    spill('half', pack '(N/a*)*', join('', map {"$_\0"} @new), join('', @ignored),
+        join('', @empty), join('', map {"$_\0"} @shut), join('', @seen), join('', written()),
+        join('', map {"$_->[0]\0$_->[1]\0"} @rules), join("\0", keys %again), $in_doubt ? 1 : '',
+        $attributes);
+}
+
+sub take_over {
+    waitpid $half, 0;
+    die "half of it failed\n" if $?;
+    my ($new, $ignored, $empty, $shut, $seen, $records, $rules, $again, $doubt, $some)
+        = unpack '(N/a*)*', slurp("$tmp/half.$number");
+    push @new, split /\0/, $new;
+    push @ignored, $ignored;
+    push @empty, $empty;
+    push @shut, split /\0/, $shut;
+    push @seen, $seen;
+    push @records, $records if length $records;
+    my @pairs = split /\0/, $rules;
+    while (my @pair = splice @pairs, 0, 2) { push @rules, [@pair] }
+    $again{$_} = 1 for split /\0/, $again;
+    $in_doubt = 1 if $doubt;
+    $attributes = $some if $some;
+}
+
+# Returns the records of directories as they are kept.
+sub written {
+    return map { ref $_ ? join("\0", 'D', @$_[0 .. 2], @{ $_->[3] }) . "\0\0" : $_ } @records;
+}
+
 # Sorts names that nothing is known of, and looks into directories among them, level by level. What
 # is to be sorted is a list of records and of the places in them.
 sub sort_out {
@@ -209,8 +274,9 @@ sub sort_out {
         my (@asked, @dirs);
         for my $place (@places) {
             my ($record, $at) = @$place;
-            my ($letter, $name) = $record->[3][$at] =~ /\A(.)(.*)\z/s;
-            next if $letter eq 's' or $name =~ /\A\.git\z/i;
+            my $name = $record->[3][$at];
+            my $letter = substr $name, 0, 1, '';
+            next if $letter eq 's' or length $name == 4 and $name =~ /\A\.git\z/i;
             my $path = $record->[0] eq '.' ? $name : "$record->[0]/$name";
             if ($letter eq 'd' ? $around{$path} : $known{$path}) {
                 push @dirs, $path if $letter eq 'd';
@@ -235,6 +301,7 @@ sub sort_out {
             }
         }
         @places = ();
+        split_up(\@dirs) if !$has_split and @dirs >= 64;
         for my $path (@dirs) {
             my $record = look_into($path) or next;
             push @records, $record;
@@ -256,7 +323,13 @@ sub look_at_all {
     }
     my $record = look_into('.') or die "it went away\n";
     push @records, $record;
+    $has_split = 0;
     sort_out(map { [$record, $_] } 0 .. $#{ $record->[3] });
+    if ($half == -1) {
+        hand_over();
+        exit 0;
+    }
+    take_over() if $half;
 }
 
 # Looks at a directory that changed. Dies if what changed may change the rest.
@@ -374,9 +447,6 @@ sub look_at_changes {
         }
     }
     die "cut off\n" unless $is_whole and @records;
-    for my $path (@rest, @often) {
-        die "below what is gone\n" if is_below($path, \%gone) and -l $path;
-    }
     @often = grep { !is_below($_, \%gone) } @often;
     @rest = grep { !is_below($_, \%gone) } @rest;
     for my $path (@often) {
@@ -412,6 +482,7 @@ my $done = eval {
         look_at_all();
     }
     spill('looked', $quick ? 'quick' : $@ || 'nothing is kept');
+    spill('attributes', $attributes) unless $quick;
     spill('rules', !has_rules() ? 'none' : !$quick ? 'other' : $is_theirs ? 'same' : 'ours');
     waitpid $git, 0;
     exit 4 if $?;
@@ -432,11 +503,11 @@ my $done = eval {
     if ($keeps and !$in_doubt) {
         spill('state', join '', "K\0$key\0\0F\0$sum_of_theirs\0\0", (map {"I\0$_->[0]\0$_->[1]\0\0"} @rules),
             (map {"O\0$_\0\0"} sort keys %again),
-            (map { ref $_ ? join("\0", 'D', @$_[0 .. 2], @{ $_->[3] }) . "\0\0" : $_ } @records),
-            "E\0\0");
+            written(), "E\0\0");
     }
     1;
 };
+exit 3 if $half == -1;
 if ($git) {
     kill 'KILL', $git;
     waitpid $git, 0;
