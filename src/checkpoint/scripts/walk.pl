@@ -430,6 +430,7 @@ sub look_at_changes {
         my ($what, $first, $second) = split /\0/, $line;
         if ($what eq 'A') {
             $tried{$first} = 1;
+            push @often, $first;
         } elsif ($what eq 'R') {
             push @rest, $first;
         } elsif ($what eq 'K') {
@@ -450,6 +451,7 @@ sub look_at_changes {
     @often = grep { !is_below($_, \%gone) } @often;
     @rest = grep { !is_below($_, \%gone) } @rest;
     for my $path (@often) {
+        next if $looked{$path};
         my @state = Time::HiRes::lstat($path) or next;
         next if S_ISDIR($state[2]) and $path !~ m{(?:\A|/)\.git\z}i;
         notice($path, $path =~ m{([^/]*)\z}, \@state);
