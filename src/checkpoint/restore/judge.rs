@@ -1,98 +1,130 @@
-//! What restoring a unit would change, and what is in its way: pure.
+//! What restoring would change, and what is in its way: pure.
+//!
+//! Both states are taken as flat lists of files by their paths in the workspace, whichever unit each
+//! is of. A repository and a plain directory that trade places then are files that stay, that go and
+//! that come, as anything else is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkpoint::{repo::split_once, restore::Effect};
 
 /// The mode of a repository in a tree.
-const GITLINK: u32 = 0o160_000;
+pub(super) const GITLINK: u32 = 0o160_000;
 
-/// A path that differs between the two trees. A mode of 0 means that it is not there.
+/// A file or a link in one of the two states.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Step {
-    pub path: Vec<u8>,
-    pub from_mode: u32,
-    pub to_mode: u32,
-    pub to_id: String,
+pub(super) struct Leaf {
+    /// As git has it.
+    pub mode: u32,
+    pub id: String,
+    /// Which of the units it is in.
+    pub root: usize,
 }
 
-impl Step {
-    fn is_link(&self) -> bool {
-        self.from_mode == GITLINK || self.to_mode == GITLINK
+impl Leaf {
+    /// Tells whether it is a file, not a link.
+    pub fn is_file(&self) -> bool {
+        is_file(self.mode)
     }
+}
 
+/// Tells whether the mode is one of a file, not of a link.
+pub(super) fn is_file(mode: u32) -> bool {
+    mode & 0o170_000 == 0o100_000
+}
+
+/// What is found where a file is, or shall be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Is {
+    /// What it comes from.
+    From,
+    /// What it shall be: an earlier attempt got that far.
+    To,
+    /// No file.
+    Nothing,
+    /// A file that is in neither state.
+    Other,
+}
+
+/// A file that differs between the two states.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub from: Option<Leaf>,
+    pub to: Option<Leaf>,
+    pub is: Is,
+}
+
+/// By path in the workspace.
+pub(super) type Steps = BTreeMap<Vec<u8>, Step>;
+
+impl Step {
     pub fn effect(&self) -> Effect {
-        match (self.from_mode, self.to_mode) {
-            (0, _) => Effect::Add,
-            (_, 0) => Effect::Delete,
+        match (&self.from, &self.to) {
+            (None, _) => Effect::Add,
+            (_, None) => Effect::Delete,
             _ => Effect::Change,
         }
+    }
+
+    /// Tells whether nothing needs to be done.
+    pub fn is_done(&self) -> bool {
+        match self.is {
+            Is::To => true,
+            Is::Nothing => self.to.is_none(),
+            Is::From | Is::Other => false,
+        }
+    }
+
+    /// Tells whether it is of another unit afterwards.
+    pub fn moves(&self) -> bool {
+        let root = |it: &Option<Leaf>| it.as_ref().map(|it| it.root);
+        self.from.is_some() && self.to.is_some() && root(&self.from) != root(&self.to)
     }
 }
 
 /// A file of the tree to restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
+    /// In its unit.
     pub path: Vec<u8>,
     pub mode: u32,
+    pub id: String,
 }
 
-/// Where the unit's directory is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Place {
-    /// It is there.
-    Here,
-    /// It is not.
-    #[default]
-    Absent,
-    /// At this path of the workspace is something that is no directory.
-    Blocked(Vec<u8>),
+/// A path that differs between two trees. A mode of 0 means that it is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Raw {
+    pub path: Vec<u8>,
+    pub from: (u32, String),
+    pub to: (u32, String),
 }
 
-/// What is known of a unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts {
-    pub steps: Vec<Step>,
-    /// All files to restore, in git's order.
-    pub entries: Vec<Entry>,
-    pub place: Place,
-    /// What is not as it comes from; whether it is still there.
-    pub since: BTreeMap<Vec<u8>, bool>,
-    /// What is not as it will be; whether it is there.
-    pub differs: BTreeMap<Vec<u8>, bool>,
-    /// What is there and not of the tree that it comes from; a directory ends with a slash.
-    pub others: Vec<Vec<u8>>,
-}
-
-/// Reads what the look at a unit says: see [`super::unit`].
-pub(super) fn parse(said: &[u8]) -> Facts {
-    let mut reader = Reader(said);
-    let steps = reader.raw(|facts, path| {
-        let [from, to, _, id, _] = facts[..] else { return None };
-        let mode = |it: &str| u32::from_str_radix(it, 8).ok();
-        Some(Step { path, from_mode: mode(from)?, to_mode: mode(to)?, to_id: id.to_owned() })
+/// Reads what differs between two trees, and what is in the second; a section each.
+pub(super) fn parse_trees(reader: &mut Reader) -> (Vec<Raw>, Vec<Entry>) {
+    let raw = reader.raw(|facts, path| {
+        let [from, to, from_id, to_id, _] = facts[..] else { return None };
+        let side = |mode: &str, id: &str| Some((u32::from_str_radix(mode, 8).ok()?, id.to_owned()));
+        Some(Raw { path, from: side(from, from_id)?, to: side(to, to_id)? })
     });
     let entries = reader.section().into_iter().filter_map(|entry| {
         let (facts, path) = split_once(entry, b'\t');
-        let mode = std::str::from_utf8(facts).ok()?.split(' ').next()?;
-        Some(Entry { path: path.to_vec(), mode: u32::from_str_radix(mode, 8).ok()? })
+        let facts = std::str::from_utf8(facts).ok()?;
+        let [mode, _, id] = facts.split(' ').collect::<Vec<_>>()[..] else { return None };
+        let mode = u32::from_str_radix(mode, 8).ok()?;
+        Some(Entry { path: path.to_vec(), mode, id: id.to_owned() })
     });
-    let entries = entries.collect();
-    let place = match reader.entry() {
-        b"here" => Place::Here,
-        b"blocked" => Place::Blocked(reader.entry().to_vec()),
-        _ => Place::Absent,
-    };
+    (raw, entries.collect())
+}
+
+/// Reads what is not as it was said to be; whether it is there.
+pub(super) fn parse_differing(said: &[u8]) -> BTreeMap<Vec<u8>, bool> {
     let there =
         |facts: &[&str], path: Vec<u8>| Some((path, facts.last().is_some_and(|it| *it != "D")));
-    let since = reader.raw(there).into_iter().collect();
-    let differs = reader.raw(there).into_iter().collect();
-    let others = reader.section().into_iter().map(<[u8]>::to_vec).collect();
-    Facts { steps, entries, place, since, differs, others }
+    Reader(said).raw(there).into_iter().collect()
 }
 
 /// Entries with a NUL after each, in sections that end with an empty one.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
     fn entry(&mut self) -> &'a [u8] {
@@ -122,81 +154,99 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl Facts {
-    /// Tells whether a file is already as it will be: an earlier attempt got that far.
-    pub fn is_done(&self, step: &Step) -> bool {
-        let here = self.place == Place::Here;
-        !step.is_link()
-            && match step.to_mode {
-                0 => !here || self.since.get(&step.path) == Some(&false),
-                _ => here && !self.differs.contains_key(&step.path),
-            }
-    }
+/// What is found where files are or shall be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    /// What is no directory and shall be one.
+    pub blocks: BTreeSet<Vec<u8>>,
+    /// Directories that shall be files, or were.
+    pub dirs: BTreeSet<Vec<u8>>,
+    /// What is in those, but for directories.
+    pub inside: BTreeSet<Vec<u8>>,
+}
 
-    /// Returns the directories in no tree that hold any of `paths`.
-    pub fn holding(&self, paths: &BTreeSet<Vec<u8>>) -> Vec<Vec<u8>> {
-        let holds = |it: &&Vec<u8>| {
-            it.strip_suffix(b"/")
-                .is_some_and(|dir| !paths.contains(dir) && has_below_set(paths, dir))
-        };
-        self.others.iter().filter(holds).cloned().collect()
-    }
-
-    /// Returns what is in the way; and directories of which must be known what is in them.
-    /// `accounted` are directories that will be gone by then.
-    pub fn judge(&self, accounted: &BTreeSet<Vec<u8>>) -> (BTreeSet<Vec<u8>>, Vec<Vec<u8>>) {
-        let mut in_the_way = BTreeSet::new();
-        for step in self.steps.iter().filter(|it| !it.is_link()) {
-            let is = |map: &BTreeMap<Vec<u8>, bool>| map.get(&step.path) == Some(&true);
-            let blocked = match (step.from_mode, step.to_mode) {
-                // A repository with a commit is something to git, not a directory in the place.
-                (0, _) => is(&self.differs) && !accounted.contains(&step.path),
-                (_, 0) => is(&self.since),
-                _ => is(&self.since) && is(&self.differs),
-            };
-            if blocked {
-                in_the_way.insert(step.path.clone());
+impl Places {
+    /// Reads words and paths in turn.
+    pub fn parse(said: &[u8]) -> Places {
+        let words: Vec<&[u8]> = said.split(|it| *it == 0).collect();
+        let mut places = Places::default();
+        for pair in words.chunks_exact(2) {
+            match pair[0] {
+                b"blocks" => drop(places.blocks.insert(pair[1].to_vec())),
+                b"dir" => drop(places.dirs.insert(pair[1].to_vec())),
+                _ => drop(places.inside.insert(pair[1].to_vec())),
             }
         }
-        let wanted = self.steps.iter().filter(|it| it.to_mode != 0);
-        let wanted: BTreeMap<&[u8], u32> = wanted.map(|it| (&it.path[..], it.to_mode)).collect();
-        let mut open = Vec::new();
-        for other in &self.others {
-            let path = other.strip_suffix(b"/").unwrap_or(other);
-            let is_dir = path.len() < other.len();
-            let below = has_below(&wanted, path);
-            let is_file = |it: &[u8]| wanted.get(it).is_some_and(|mode| *mode != GITLINK);
-            let above = ancestors(path).any(is_file);
-            let here = wanted.get(path).is_some_and(|mode| *mode != GITLINK || !is_dir);
-            if accounted.contains(path) {
-                continue;
-            }
-            match is_dir {
-                true if below || has_below_set(accounted, path) && (above || here) => {
-                    open.push(other.clone());
-                }
-                // Whether a file is as it will be has been asked above.
-                true if above || here => _ = in_the_way.insert(other.clone()),
-                false if above || below => _ = in_the_way.insert(other.clone()),
-                _ => (),
-            }
-        }
-        (in_the_way, open)
+        places
     }
 }
 
-fn has_below(paths: &BTreeMap<&[u8], u32>, dir: &[u8]) -> bool {
-    let start = [dir, b"/"].concat();
-    paths.range(&start[..]..).next().is_some_and(|(it, _)| it.starts_with(&start))
-}
-
-fn has_below_set(paths: &BTreeSet<Vec<u8>>, dir: &[u8]) -> bool {
-    let start = [dir, b"/"].concat();
-    paths.range(start.clone()..).next().is_some_and(|it| it.starts_with(&start))
+/// Returns what is in the way: files that are as neither state has them, and files where others
+/// shall come that do not go.
+pub(super) fn judge(steps: &Steps, places: &Places) -> BTreeSet<Vec<u8>> {
+    let goes = |path: &[u8]| {
+        let step = steps.get(path);
+        step.is_some_and(|it| it.to.is_none() && it.is == Is::From)
+    };
+    let others = steps.iter().filter(|it| it.1.is == Is::Other).map(|it| it.0);
+    let unknown = places.blocks.iter().chain(&places.inside).filter(|it| !goes(it));
+    others.chain(unknown).cloned().collect()
 }
 
 /// Returns the directories that hold a path, nearest first, without the unit itself.
 pub(super) fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let cut = |it: &[u8]| it.iter().rposition(|byte| *byte == b'/');
     std::iter::successors(Some(path), move |it| cut(it).map(|at| &it[..at])).skip(1)
+}
+
+/// Returns `path` as seen from `dir`, if it is in it.
+pub(super) fn below<'a>(path: &'a [u8], dir: &[u8]) -> Option<&'a [u8]> {
+    match dir {
+        [] => Some(path),
+        dir => path.strip_prefix(dir)?.strip_prefix(b"/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(id: &str) -> Option<Leaf> {
+        Some(Leaf { mode: 0o100_644, id: id.into(), root: 0 })
+    }
+
+    fn step(from: Option<Leaf>, to: Option<Leaf>, is: Is) -> Step {
+        Step { from, to, is }
+    }
+
+    fn set(paths: &[&str]) -> BTreeSet<Vec<u8>> {
+        paths.iter().map(|it| it.as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn what_goes_makes_room_and_nothing_else_does() {
+        let steps = Steps::from([
+            (b"d/gone".to_vec(), step(leaf("a"), None, Is::From)),
+            (b"d/gone-already".to_vec(), step(leaf("a"), None, Is::Nothing)),
+            (b"d/changed-since".to_vec(), step(leaf("a"), None, Is::Other)),
+            (b"d/comes".to_vec(), step(None, leaf("a"), Is::Nothing)),
+            (b"d/came".to_vec(), step(None, leaf("a"), Is::To)),
+        ]);
+        let nothing = Places::default();
+        assert_eq!(judge(&steps, &nothing), set(&["d/changed-since"]));
+        let blocks = set(&["d/gone", "x"]);
+        let (dirs, inside) = (set(&["d/comes"]), set(&["d/comes/mine"]));
+        let places = Places { blocks, dirs, inside };
+        assert_eq!(judge(&steps, &places), set(&["d/changed-since", "d/comes/mine", "x"]));
+        let said = b"blocks\0x\0dir\0d/comes\0inside\0d/comes/mine\0blocks\0d/gone\0";
+        assert_eq!(Places::parse(said), places);
+    }
+
+    #[test]
+    fn paths_are_seen_from_a_directory() {
+        assert_eq!(below(b"a/b", b"a"), Some(&b"b"[..]));
+        assert_eq!(below(b"ab", b"a"), None);
+        assert_eq!(below(b"a", b""), Some(&b"a"[..]));
+        assert_eq!(ancestors(b"a/b/c").collect::<Vec<_>>(), [&b"a/b"[..], b"a"]);
+    }
 }

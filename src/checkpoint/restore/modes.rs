@@ -10,10 +10,7 @@ use crate::{
         CheckpointError,
         manifest::{Base, Manifest, Time},
         repo::Repo,
-        restore::{
-            judge::{Entry, Facts, ancestors},
-            unit::{DESCEND, join},
-        },
+        restore::{judge::ancestors, unit::join},
     },
     domain::ids::HostPath,
     shell::run,
@@ -28,6 +25,8 @@ pub(super) enum Deed {
     Dir(u32),
     /// Adds to what the owner may do in a directory, so that it can be restored.
     Open,
+    /// Gives a directory that was opened its permissions back, if it is still there.
+    Close(u32),
     /// Makes a directory.
     Make,
     /// Removes a directory if it is empty.
@@ -46,10 +45,11 @@ const EACH: &str = "leads() { rest=$1/ at=.; while [ -n \"$rest\" ]; do \
             file) [ -f \"./$3\" ] && chmod \"$2\" \"./$3\";; \
             dir) [ -d \"./$3\" ] && chmod \"$2\" \"./$3\";; \
             open) [ ! -d \"./$3\" ] || chmod u+rwx \"./$3\";; \
+            close) [ ! -d \"./$3\" ] || chmod \"$2\" \"./$3\";; \
             make) (umask \"$2\"; mkdir -p \"./$3\") 2>/dev/null;; \
             remove) rmdir \"./$3\" 2>/dev/null || :;; \
         esac || printf '%s\\000' \"$3\"; \
-        else [ \"$1\" = remove ] || [ \"$1\" = open ] || printf '%s\\000' \"$3\"; fi; \
+        else case $1 in remove|open|close) :;; *) printf '%s\\000' \"$3\";; esac; fi; \
         shift 3; \
     done";
 
@@ -90,6 +90,7 @@ impl Deeds {
                 Deed::File(mode) => ("file", *mode),
                 Deed::Dir(mode) => ("dir", *mode),
                 Deed::Open => ("open", 0),
+                Deed::Close(mode) => ("close", *mode),
                 Deed::Make => ("make", mask),
                 Deed::Remove => ("remove", 0),
             };
@@ -121,95 +122,71 @@ pub(super) async fn set_times(
         stdin.extend_from_slice(path);
         stdin.push(0);
     }
-    let command = repo.command(&[DESCEND, TIMES].concat(), &[to.as_str()]).stdin(stdin);
+    let command = repo.command(TIMES, &[to.as_str()]).stdin(stdin);
     // That a time could not be set loses nothing.
     run(&*repo.shell, &command, limit).await?;
     Ok(())
 }
 
-/// A unit's manifests.
+/// What git does not record of a whole state, by path in the workspace.
 #[derive(Debug)]
 pub(super) struct Record {
-    /// Of what it comes from, if that was there.
-    pub from: Option<Manifest>,
-    pub to: Manifest,
-    pub times: Vec<Option<Time>>,
-    /// Directories of the unit, as it will be, that other units are in.
-    pub around: BTreeSet<Vec<u8>>,
+    pub files: BTreeMap<Vec<u8>, u32>,
+    pub dirs: BTreeMap<Vec<u8>, u32>,
+    /// Directories that must be there though no file makes them.
+    pub empty: BTreeSet<Vec<u8>>,
+    /// What the workspace itself has; units that differ in this are not made by this program.
+    pub base: Base,
 }
 
 impl Record {
-    /// Returns the umask by which new files and directories get what the manifest does not name.
+    /// Creates a record of nothing.
+    pub fn new(base: Base) -> Record {
+        let (files, dirs, empty) = <(BTreeMap<_, _>, BTreeMap<_, _>, _)>::default();
+        Record { files, dirs, empty, base }
+    }
+
+    /// Adds what is known of the unit at `unit`.
+    pub fn add(&mut self, unit: &[u8], manifest: &Manifest) {
+        let modes = |it: &BTreeMap<Vec<u8>, u32>| -> Vec<(Vec<u8>, u32)> {
+            it.iter().map(|(path, mode)| (join(unit, path), *mode)).collect()
+        };
+        self.files.extend(modes(&manifest.files));
+        self.dirs.extend(modes(&manifest.dirs));
+        self.empty.extend(manifest.empty.iter().map(|it| join(unit, it)));
+        if unit.is_empty() {
+            self.base = manifest.base;
+        }
+    }
+
+    /// Returns what a file has of which git knows only whether it is executable.
+    pub fn of_file(&self, path: &[u8], executable: bool) -> u32 {
+        self.files.get(path).copied().unwrap_or_else(|| self.base.of_file(executable))
+    }
+
+    /// Returns what a directory has.
+    pub fn of_dir(&self, path: &[u8]) -> u32 {
+        self.dirs.get(path).copied().unwrap_or(self.base.dir)
+    }
+
+    /// Returns the umask by which new files and directories get what is not named.
     pub fn mask(&self) -> u32 {
-        0o777 & !self.to.base.dir
+        0o777 & !self.base.dir
     }
+}
 
-    /// Returns the directories of the unit as it will be: of files, of other units, and those that
-    /// are empty.
-    pub fn dirs<'a>(&'a self, entries: &'a [Entry]) -> BTreeSet<&'a [u8]> {
-        let mut dirs = BTreeSet::from([&b""[..]]);
-        for path in entries.iter().map(|it| &it.path[..]) {
-            for dir in ancestors(path) {
-                if !dirs.insert(dir) {
-                    break;
-                }
-            }
-        }
-        dirs.extend(self.around.iter().map(|it| &it[..]));
-        for path in &self.to.empty {
-            dirs.insert(path);
-            dirs.extend(ancestors(path));
-        }
-        dirs
+/// Adds a path and the directories that hold it.
+pub(super) fn add_with_parents(dirs: &mut BTreeSet<Vec<u8>>, path: &[u8]) {
+    if dirs.insert(path.to_vec()) {
+        add_parents(dirs, path);
     }
+}
 
-    /// Returns what to do when all files are there.
-    pub fn deeds(&self, unit: &[u8], facts: &Facts) -> Deeds {
-        let mut deeds: Vec<_> =
-            self.to.empty.iter().map(|it| (Deed::Make, join(unit, it))).collect();
-        let steps: BTreeMap<&[u8], bool> =
-            facts.steps.iter().map(|it| (&it.path[..], facts.is_done(it))).collect();
-        let created = Base::of_umask(self.mask());
-        for entry in facts.entries.iter().filter(|it| it.mode & 0o170_000 == 0o100_000) {
-            let executable = entry.mode & 0o100 != 0;
-            let of = |it: &Manifest| {
-                let odd = it.files.get(&entry.path).copied();
-                odd.unwrap_or_else(|| it.base.of_file(executable))
-            };
-            let want = of(&self.to);
-            let have = match (steps.get(&entry.path[..]), &self.from) {
-                (Some(false), _) | (None, None) => created.of_file(executable),
-                // An earlier attempt may have ended before it set this.
-                (Some(true), _) if self.to.files.contains_key(&entry.path) => u32::MAX,
-                (Some(true), None) => created.of_file(executable),
-                (_, Some(from)) => of(from),
-            };
-            if want != have {
-                deeds.push((Deed::File(want), join(unit, &entry.path)));
-            }
+/// Adds the directories that hold a path.
+pub(super) fn add_parents(dirs: &mut BTreeSet<Vec<u8>>, path: &[u8]) {
+    for dir in ancestors(path) {
+        if !dirs.insert(dir.to_vec()) {
+            break;
         }
-        // What is in a directory comes before it, which may then be closed.
-        for dir in self.dirs(&facts.entries).into_iter().rev() {
-            let odd = self.to.dirs.get(dir);
-            let was_odd = self
-                .from
-                .as_ref()
-                .is_some_and(|it| it.dirs.contains_key(dir) || it.base.dir != self.to.base.dir);
-            if odd.is_some() || was_odd {
-                let mode = odd.copied().unwrap_or(self.to.base.dir);
-                deeds.push((Deed::Dir(mode), join(unit, dir)));
-            }
-        }
-        Deeds(deeds)
-    }
-
-    /// Returns the times of the files that change.
-    pub fn times(&self, unit: &[u8], facts: &Facts) -> Vec<(Vec<u8>, Time)> {
-        let steps: BTreeSet<&[u8]> = facts.steps.iter().map(|it| &it.path[..]).collect();
-        let timed = facts.entries.iter().zip(&self.times);
-        let changed = timed.filter(|(entry, _)| {
-            entry.mode & 0o170_000 == 0o100_000 && steps.contains(&entry.path[..])
-        });
-        changed.filter_map(|(entry, time)| Some((join(unit, &entry.path), (*time)?))).collect()
     }
 }

@@ -1,15 +1,15 @@
-//! Looking at a unit, and making it what it shall be.
+//! The scripts that look at the directory and change it, unit by unit.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     checkpoint::{
         CheckpointError,
         repo::Repo,
-        restore::judge::{self, Facts, Place},
+        restore::judge::{Is, Leaf, Places, parse_differing},
     },
     domain::ids::HostPath,
-    shell::{OUTPUT_MAX, Output, run},
+    shell::{Output, run},
 };
 
 /// Goes to the directory `$2` below `$1`, by directories only, no links: `$at` is where it got.
@@ -28,57 +28,40 @@ pub(super) const DESCEND: &str = "descend() { \
         done; \
     }; ";
 
-/// Takes the words that every script here is given: the unit's number, the shadow's index of it,
-/// the workspace, the unit in it, the trees that it comes from and shall be.
-const WORDS: &str = "no=$1 own=$2 dir=$3 unit=$4; none=$(g hash-object -t tree /dev/null) || exit; \
-    from=${5:-$none} to=${6:-$none}; shift 6; index=$GIT_DIR/restore-$no; ";
+/// Takes the words that every script here is given: the index that it works with, the workspace,
+/// the unit in it.
+const WORDS: &str = "index=$GIT_DIR/$1 dir=$2 unit=$3; shift 3; ";
 
-/// Says what differs between the trees, what is in the second, where the unit is, what is not as
-/// in the first, what is not as in the second, and what is in neither: see [`judge::parse`]. Of a
-/// directory in the place of a file git does not tell that, so it is asked for.
-const LOOK: &str = "g diff-tree -r -z --raw --no-renames \"$from\" \"$to\" || exit; \
-    printf '\\000'; g ls-tree -r -z \"$to\" || exit; printf '\\000'; \
-    rm -f \"$index\" \"$index.lock\" \"$index.to\" \"$index.to.lock\" || exit; \
-    descend \"$dir\" \"$unit\"; \
-    case $? in 0) printf 'here\\000';; 46) printf 'blocked\\000%s\\000' \"$rel\"; exit 0;; \
-        *) printf 'absent\\000'; exit 0;; esac; \
-    cd \"$at\" || exit; GIT_WORK_TREE=$at GIT_INDEX_FILE=$index; \
-    export GIT_WORK_TREE GIT_INDEX_FILE; \
-    cp -p \"$GIT_DIR/$own\" \"$index\" 2>/dev/null; \
-    g read-tree -i -m \"$from\" 2>/dev/null || \
-        { rm -f \"$index\" \"$index.lock\"; g read-tree \"$from\"; } || exit; \
-    g update-index -q --refresh >/dev/null 2>&1; \
-    g diff-files -z --raw || exit; printf '\\000'; \
-    cp -p \"$index\" \"$index.to\" || exit; GIT_INDEX_FILE=$index.to; g read-tree -i -m \"$to\" || exit; \
-    g update-index -q --refresh >/dev/null 2>&1; \
-    g diff-files -z --raw || exit; printf '\\000'; \
-    rm -f \"$index.to\"; GIT_INDEX_FILE=$index; \
-    g ls-files -o -z --directory --no-empty-directory || exit; \
-    g diff-files -z --name-only --diff-filter=D | xargs -0 -n 500 sh -c 'for it do \
-        [ -d \"./$it\" ] && [ ! -L \"./$it\" ] \
-            && [ -n \"$(find \"./$it\" ! -type d -print | head -n 1)\" ] \
-            && printf \"%s/\\000\" \"$it\"; done; exit 0' sh";
-
-/// Lists all that is in directories, which come on stdin, and in no tree.
-const INSIDE: &str = "descend \"$dir\" \"$unit\" && cd \"$at\" || exit; \
+/// Says which of the files on stdin are not in the directory as they are told there, and keeps the
+/// index of those: what is the same as it is told need not be read again.
+const COMPARE: &str = "rm -f \"$index\" \"$index.lock\" || exit; \
+    descend \"$dir\" \"$unit\" || exec printf 'nowhere\\000'; cd \"$at\" || exit; \
     GIT_WORK_TREE=$at GIT_INDEX_FILE=$index; export GIT_WORK_TREE GIT_INDEX_FILE; \
-    g() { git --literal-pathspecs --git-dir=\"$GIT_DIR\" \"$@\"; }; \
-    xargs -0 -n 100 git --literal-pathspecs ls-files -o -z --";
-
-/// Goes from the one tree to the other. What comes on stdin is told to the index before it, and
-/// then it goes from what that holds: where a file takes the place of a directory git would take
-/// what is done already for something unknown.
-/// `$1` is what the directories that are made may be, `$2` is `-n` to only try.
-const GO: &str = "mask=$1 try=$2; umask \"$mask\"; \
-    if [ -z \"$try\" ]; then descend \"$dir\" \"$unit\" make || exit; \
-    else descend \"$dir\" \"$unit\" || exit 0; fi; \
-    cd \"$at\" || exit; GIT_WORK_TREE=$at GIT_INDEX_FILE=$index; \
-    export GIT_WORK_TREE GIT_INDEX_FILE; rm -f \"$index.lock\"; \
-    [ -e \"$index\" ] || g read-tree \"$from\" || exit; \
     g update-index -z --index-info || exit; \
     g update-index -q --refresh >/dev/null 2>&1; \
+    g diff-files -z --raw";
+
+/// Takes files away and writes others. What is taken away is in the index, but for what the first
+/// `$3` bytes of stdin tell it; what is written is told by the rest, or is the tree `$4`.
+/// `$1` is what the directories that are made may be, `$2` the index that is known.
+///
+/// That nothing else is touched is for git to see to, which looks once more at each file.
+const GO: &str = "mask=$1 known=$GIT_DIR/$2 head=$3 to=$4; \
+    cat > \"$index.in\" || exit; \
+    rm -f \"$index\" \"$index.lock\" \"$index.to\" \"$index.to.lock\" || exit; \
+    if [ -z \"$to\" ]; then \
+        GIT_INDEX_FILE=$index.to; export GIT_INDEX_FILE; \
+        tail -c \"+$((head + 1))\" \"$index.in\" | g update-index -z --index-info || exit; \
+        to=$(g write-tree --missing-ok) || exit; \
+    fi; \
+    (umask \"$mask\"; descend \"$dir\" \"$unit\" make) || exit; \
+    descend \"$dir\" \"$unit\" && cd \"$at\" || exit; \
+    GIT_WORK_TREE=$at GIT_INDEX_FILE=$index; export GIT_WORK_TREE GIT_INDEX_FILE; \
+    [ ! -e \"$known\" ] || cp -p \"$known\" \"$index\" || exit; \
+    head -c \"$head\" \"$index.in\" | g update-index -z --index-info || exit; \
+    g update-index -q --refresh >/dev/null 2>&1; \
     from=$(g write-tree --missing-ok) || exit; \
-    g read-tree ${try:+\"$try\"} -m -u \"$from\" \"$to\"";
+    umask \"$mask\"; g read-tree -m -u \"$from\" \"$to\"";
 
 /// Deletes the file `$2` if it begins as the blob `$1` does and is shorter: it was being written
 /// when an earlier attempt ended. Says so.
@@ -88,161 +71,213 @@ const PARTIAL: &str = "descend \"$dir\" \"$unit\" && cd \"$at\" || exit; \
     g cat-file blob \"$1\" | head -c \"$length\" | cmp -s - \"./$2\" && rm -f \"./$2\" && echo gone; \
     exit 0";
 
-/// What puts a file or a link called `.git` in its place: `$1` is its blob, nothing to delete what
-/// is there; `$2` the mode, `link` for a link; `$3` the workspace, `$4` where in it.
-pub(super) const PUT: &str = "case $4 in */*) parent=${4%/*};; *) parent=;; esac; \
-    descend \"$3\" \"$parent\" make || exit; cd \"$at\" || exit; name=./${4##*/}; \
-    [ ! -d \"$name\" ] || [ -L \"$name\" ] || rmdir \"$name\" || exit; \
-    if [ -z \"$1\" ]; then exec rm -f \"$name\"; fi; rm -f \"$name.restoring\"; \
-    if [ \"$2\" = link ]; then \
-        link=$(g cat-file blob \"$1\" && printf .) || exit; \
+/// Says what `$name` is: nothing, `dir`, or the blob that a file or a link is.
+const WHAT: &str = "what() { \
+        if [ -L \"$name\" ]; then link=$(readlink \"$name\"; printf .); link=${link%?.}; \
+            printf %s \"$link\" | g hash-object --stdin; \
+        elif [ -d \"$name\" ]; then echo dir; \
+        elif [ -f \"$name\" ]; then g hash-object --no-filters --stdin < \"$name\"; \
+        elif [ -e \"$name\" ]; then echo other; fi; }; \
+    case $2 in */*) parent=${2%/*};; *) parent=;; esac; name=./${2##*/}; ";
+
+/// Says what is at `$2` in `$1`.
+const SEE: &str = "descend \"$1\" \"$parent\" || exit 0; cd \"$at\" || exit; what";
+
+/// Puts a file or a link called `.git` in its place `$2` in `$1`: `$4` is its blob, nothing to
+/// delete what is there; `$5` the mode, `link` for a link. Only `$3` may be there.
+const PUT: &str = "descend \"$1\" \"$parent\" make || exit; cd \"$at\" || exit; \
+    is=$(what) || exit; \
+    case $is in ''|\"$3\"|\"$4\") :;; dir) rmdir \"$name\" || exit 46;; *) exit 46;; esac; \
+    if [ -z \"$4\" ]; then exec rm -f \"$name\"; fi; rm -f \"$name.restoring\"; \
+    if [ \"$5\" = link ]; then \
+        link=$(g cat-file blob \"$4\" && printf .) || exit; \
         ln -s \"${link%.}\" \"$name.restoring\" || exit; \
-    else g cat-file blob \"$1\" > \"$name.restoring\" && chmod \"$2\" \"$name.restoring\" || exit; fi; \
+    else g cat-file blob \"$4\" > \"$name.restoring\" && chmod \"$5\" \"$name.restoring\" || exit; fi; \
     exec mv -f \"$name.restoring\" \"$name\"";
 
-/// Says what is at `$4` in `$3`: nothing, `dir`, or the blob that a file or a link is.
-pub(super) const WHAT: &str = "case $4 in */*) parent=${4%/*};; *) parent=;; esac; \
-    descend \"$3\" \"$parent\"; case $? in 0) :;; 46) echo blocked; exit 0;; *) exit 0;; esac; \
-    cd \"$at\" || exit; name=./${4##*/}; \
-    if [ -L \"$name\" ]; then link=$(readlink \"$name\"; printf .); link=${link%?.}; \
-        printf %s \"$link\" | g hash-object --stdin; \
-    elif [ -d \"$name\" ]; then echo dir; \
-    elif [ -f \"$name\" ]; then g hash-object --no-filters --stdin < \"$name\"; \
-    elif [ -e \"$name\" ]; then echo other; fi";
+/// Says what in the way of paths on stdin is, words and paths in turn: `above` something that shall
+/// be a directory, `at` something that shall be none.
+const PLACES: &str = "cd \"$1\" || exit; exec xargs -0 -n 900 sh -c \"$2\" sh";
 
-/// A unit whose content is a tree in both states, or in one.
-#[derive(Clone, Debug)]
-pub(super) struct Unit {
-    /// Where it is in the workspace.
-    pub path: Vec<u8>,
-    /// What its index is called here.
-    pub number: usize,
-    /// What the shadow calls its own.
-    pub own: usize,
-    pub from: Option<String>,
-    pub to: Option<String>,
+/// See [`PLACES`].
+const EACH_PLACE: &str = "while [ $# -gt 0 ]; do \
+        if [ \"$1\" = above ]; then \
+            if [ -L \"./$2\" ] || { [ -e \"./$2\" ] && [ ! -d \"./$2\" ]; }; then \
+                printf 'blocks\\000%s\\000' \"$2\"; fi; \
+        elif [ -d \"./$2\" ] && [ ! -L \"./$2\" ]; then \
+            printf 'dir\\000%s\\000' \"$2\"; \
+            find \"./$2\" ! -type d -exec sh -c 'for it do printf \"inside\\\\000%s\\\\000\" \"${it#./}\"; done' sh {} +; \
+        fi; shift 2; done";
+
+/// Says whether the directory `$1` is there, and what is in it but `.git`.
+const TOP: &str = "[ -d \"$1\" ] || exec printf 'absent\\000'; cd \"$1\" || exit; printf 'here\\000'; \
+    find . ! -name . -prune ! -name .git -exec sh -c \
+        'for it do printf \"%s\\000\" \"${it#./}\"; done' sh {} +";
+
+/// Says whether `$2` in `$1` is the repository there by another name.
+const SAME: &str = "cd \"$1\" && [ -e .git ] && [ -e \"./$2\" ] || exit 0; \
+    one=$(ls -di .git) two=$(ls -di \"./$2\") || exit; \
+    [ \"${one% .git}\" != \"${two%% ./*}\" ] || echo same";
+
+/// What a script ends with that finds something else than it was told.
+pub(super) const CHANGED: i32 = 46;
+
+/// The directory of a unit.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    pub repo: &'a Repo,
+    pub to: &'a HostPath,
+    pub limit: Duration,
+    /// Where the unit is in the workspace.
+    pub unit: &'a [u8],
 }
 
-/// What going from one tree to the other left undone.
+/// What is to be done in a unit.
+#[derive(Debug)]
+pub(super) struct Going {
+    /// The index that [`At::compare`] kept.
+    pub known: String,
+    /// What of it stays as it is.
+    pub stays: Vec<u8>,
+    /// What is written.
+    pub told: Vec<u8>,
+    /// Or the whole tree.
+    pub tree: String,
+    /// What new directories may be.
+    pub mask: u32,
+}
+
+/// What going from one state to the other left undone.
 pub(super) struct Gone {
     pub output: Output,
 }
 
-impl Unit {
-    fn words(&self, to: &HostPath) -> Vec<Vec<u8>> {
-        let tree = |it: &Option<String>| it.clone().unwrap_or_default().into_bytes();
-        vec![
-            self.number.to_string().into_bytes(),
-            format!("index.{}", self.own).into_bytes(),
-            to.as_str().into(),
-            self.path.clone(),
-            tree(&self.from),
-            tree(&self.to),
-        ]
-    }
+/// Returns a line by which git learns of a file.
+pub(super) fn info(path: &[u8], (mode, id): (u32, &str)) -> Vec<u8> {
+    [format!("{mode:o} {id}\t").as_bytes(), path, b"\0"].concat()
+}
 
+impl At<'_> {
     async fn run(
         &self,
-        repo: &Repo,
         script: &str,
+        index: &str,
         more: &[&[u8]],
-        (to, stdin, limit): (&HostPath, Vec<u8>, Duration),
+        stdin: Vec<u8>,
     ) -> Result<Output, CheckpointError> {
-        let mut words = self.words(to);
-        words.extend(more.iter().map(|it| it.to_vec()));
-        let command = repo.command(&[DESCEND, WORDS, script].concat(), &words).stdin(stdin);
-        Ok(run(&*repo.shell, &command, limit).await?)
+        let mut words = vec![index.as_bytes(), self.to.as_str().as_bytes(), self.unit];
+        words.extend(more);
+        let script = [DESCEND, WORDS, script].concat();
+        let command = self.repo.command(&script, &words).stdin(stdin);
+        Ok(run(&*self.repo.shell, &command, self.limit).await?)
     }
 
-    /// Looks at the unit.
-    pub async fn look(
+    /// Returns which of the files `told` are not as told, and whether anything is there.
+    /// Nothing if the unit's directory is not there.
+    pub async fn compare(
         &self,
-        repo: &Repo,
-        to: &HostPath,
-        limit: Duration,
-    ) -> Result<Facts, CheckpointError> {
-        let output = self.run(repo, LOOK, &[], (to, Vec::new(), limit)).await?;
-        let output = repo.checked("compare the workspace", output)?;
-        if OUTPUT_MAX <= output.stdout.len() {
-            return Err(CheckpointError::Refused {
-                host: repo.shell.host().to_owned(),
-                verb: "compare the workspace",
-                detail: "there are too many files".into(),
-            });
-        }
-        Ok(judge::parse(&output.stdout))
-    }
-
-    /// Returns what is in directories that are in no tree.
-    pub async fn inside(
-        &self,
-        repo: &Repo,
-        dirs: &[Vec<u8>],
-        to: &HostPath,
-        limit: Duration,
-    ) -> Result<Vec<Vec<u8>>, CheckpointError> {
-        let list = [&dirs.join(&0)[..], b"\0"].concat();
-        let output = self.run(repo, INSIDE, &[], (to, list, limit)).await?;
-        let said = repo.checked("list the workspace", output)?.stdout;
-        Ok(said.split(|it| *it == 0).filter(|it| !it.is_empty()).map(<[u8]>::to_vec).collect())
-    }
-
-    /// Returns what the index must be told so that git finds everything accounted for: files that
-    /// are as they will be, or are gone and will be, or `stay` though the tree has them not.
-    pub fn told(&self, facts: &Facts, stays: impl Fn(&[u8]) -> bool) -> Vec<u8> {
-        let (mut gone, mut told) = (Vec::new(), Vec::new());
-        let zero = "0".repeat(40);
-        for step in &facts.steps {
-            let (mode, id) = match step.to_mode {
-                0 if facts.is_done(step) || stays(&step.path) => (0, &zero),
-                0 => continue,
-                mode if facts.is_done(step) => (mode, &step.to_id),
-                _ => continue,
-            };
-            let list = if mode == 0 { &mut gone } else { &mut told };
-            list.extend_from_slice(format!("{mode:o} {id}\t").as_bytes());
-            list.extend_from_slice(&step.path);
-            list.push(0);
-        }
-        // A file may take the place of a directory.
-        [gone, told].concat()
-    }
-
-    /// Goes from the one tree to the other, or only tries.
-    pub async fn go(
-        &self,
-        repo: &Repo,
+        index: &str,
         told: Vec<u8>,
-        (mask, only_try): (u32, bool),
-        (to, limit): (&HostPath, Duration),
-    ) -> Result<Gone, CheckpointError> {
+    ) -> Result<Option<BTreeMap<Vec<u8>, bool>>, CheckpointError> {
+        let output = self.run(COMPARE, index, &[], told).await?;
+        let said = self.repo.checked("compare the workspace", output)?.stdout;
+        Ok((said != b"nowhere\0").then(|| parse_differing(&said)))
+    }
+
+    /// Makes the directory, and what leads to it.
+    pub async fn make(&self, mask: u32) -> Result<(), CheckpointError> {
+        let script = [DESCEND, "umask \"$3\"; descend \"$1\" \"$2\" make"].concat();
         let mask = format!("{mask:04o}");
-        let dry: &[u8] = if only_try { b"-n" } else { b"" };
-        let more = [mask.as_bytes(), dry];
-        Ok(Gone { output: self.run(repo, GO, &more, (to, told, limit)).await? })
+        let words = [self.to.as_str().as_bytes(), self.unit, mask.as_bytes()];
+        let output =
+            run(&*self.repo.shell, &self.repo.command(&script, &words), self.limit).await?;
+        self.repo.checked("make the directory", output).map(drop)
+    }
+
+    /// Takes files away and writes others.
+    pub async fn go(&self, index: &str, it: Going) -> Result<Gone, CheckpointError> {
+        let (mask, head) = (format!("{:04o}", it.mask), it.stays.len().to_string());
+        let more = [mask.as_bytes(), it.known.as_bytes(), head.as_bytes(), it.tree.as_bytes()];
+        let stdin = [it.stays, it.told].concat();
+        Ok(Gone { output: self.run(GO, index, &more, stdin).await? })
     }
 
     /// Deletes a file that an earlier attempt left half written. Returns whether it was one.
-    pub async fn drop_partial(
+    pub async fn drop_partial(&self, path: &[u8], id: &str) -> Result<bool, CheckpointError> {
+        let output = self.run(PARTIAL, "", &[id.as_bytes(), path], Vec::new()).await?;
+        Ok(self.repo.checked("look at a file", output)?.text() == "gone")
+    }
+
+    /// Looks at what is called `.git` and is no directory in either state.
+    pub async fn see(
         &self,
-        repo: &Repo,
-        (path, id): (&[u8], &str),
-        to: &HostPath,
-        limit: Duration,
-    ) -> Result<bool, CheckpointError> {
-        let output =
-            self.run(repo, PARTIAL, &[id.as_bytes(), path], (to, Vec::new(), limit)).await?;
-        Ok(repo.checked("look at a file", output)?.text() == "gone")
+        (from, to): (Option<&Leaf>, Option<&Leaf>),
+    ) -> Result<Is, CheckpointError> {
+        let words = [self.to.as_str().as_bytes(), self.unit];
+        let command = self.repo.command(&[DESCEND, WHAT, SEE].concat(), &words);
+        let output = run(&*self.repo.shell, &command, self.limit).await?;
+        let is = self.repo.checked("look at a file", output)?.text();
+        let known = |it: Option<&Leaf>| it.is_some_and(|it| it.id == is);
+        Ok(match &*is {
+            "" | "dir" => Is::Nothing,
+            _ if known(from) => Is::From,
+            _ if known(to) => Is::To,
+            _ => Is::Other,
+        })
     }
 
-    /// Returns a path of this unit as one of the workspace.
-    pub fn full(&self, path: &[u8]) -> Vec<u8> {
-        join(&self.path, path)
+    /// Puts what is called `.git` and is no directory in its place, or takes it away if there is no
+    /// `to`. Fails with [`CHANGED`] if something else is there than `from`.
+    pub async fn put(
+        &self,
+        from: Option<&Leaf>,
+        to: Option<&Leaf>,
+    ) -> Result<Output, CheckpointError> {
+        let id = |it: Option<&Leaf>| it.map_or_else(Vec::new, |it| it.id.clone().into_bytes());
+        let mode = if to.is_some_and(Leaf::is_file) { "644" } else { "link" };
+        let place = [self.to.as_str().as_bytes().to_vec(), self.unit.to_vec()];
+        let words = [&place[..], &[id(from), id(to), mode.into()]].concat();
+        let command = self.repo.command(&[DESCEND, "umask 022; ", WHAT, PUT].concat(), &words);
+        Ok(run(&*self.repo.shell, &command, self.limit).await?)
     }
 
-    /// Tells whether nothing is where it should be, so that nothing can be lost.
-    pub fn is_absent(facts: &Facts) -> bool {
-        facts.place == Place::Absent
+    /// Says what is in the way of files: `above` are the directories that lead to them, `at` their
+    /// own places.
+    pub async fn places<'a>(
+        &self,
+        above: impl Iterator<Item = &'a [u8]>,
+        at: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Places, CheckpointError> {
+        let mut stdin = Vec::new();
+        let all = above.map(|it| (&b"above"[..], it)).chain(at.map(|it| (&b"at"[..], it)));
+        for (word, path) in all {
+            stdin.extend_from_slice(&[word, b"\0", path, b"\0"].concat());
+        }
+        if stdin.is_empty() {
+            return Ok(Places::default());
+        }
+        let words = [self.to.as_str(), EACH_PLACE];
+        let command = self.repo.command(PLACES, &words).stdin(stdin);
+        let output = run(&*self.repo.shell, &command, self.limit).await?;
+        Ok(Places::parse(&self.repo.checked("look at the workspace", output)?.stdout))
+    }
+
+    /// Returns what is in the directory, but for a repository of its own; nothing if it is not there.
+    pub async fn top(&self) -> Result<Option<Vec<Vec<u8>>>, CheckpointError> {
+        let command = self.repo.command(TOP, &[self.to.as_str()]);
+        let output = run(&*self.repo.shell, &command, self.limit).await?;
+        let said = self.repo.checked("look at the workspace", output)?.stdout;
+        let mut words = said.split(|it| *it == 0).filter(|it| !it.is_empty());
+        let here = words.next() == Some(b"here");
+        Ok(here.then(|| words.map(<[u8]>::to_vec).collect()))
+    }
+
+    /// Tells whether `name` is but another name of the workspace's own repository: there are file
+    /// systems that take no notice of case.
+    pub async fn is_own_repository(&self, name: &[u8]) -> Result<bool, CheckpointError> {
+        let command = self.repo.command(SAME, &[self.to.as_str().as_bytes(), name]);
+        let output = run(&*self.repo.shell, &command, self.limit).await?;
+        Ok(self.repo.checked("look at the workspace", output)?.text() == "same")
     }
 }
 
@@ -268,14 +303,18 @@ impl Gone {
     }
 
     /// Returns what git says is in the way.
-    pub fn refused(&self) -> Option<String> {
-        let said = String::from_utf8_lossy(&self.output.stderr);
-        let line = said.lines().find(|it| {
-            ["not uptodate", "would be overwritten", "would lose", "would be removed"]
-                .iter()
-                .any(|words| it.contains(words))
+    pub fn refused(&self) -> Option<Vec<u8>> {
+        let said = self.output.stderr.split(|it| *it == b'\n');
+        let signs = ["not uptodate", "would be overwritten", "would lose", "would be removed"];
+        let line = { said }.find(|it| {
+            let line = String::from_utf8_lossy(it);
+            signs.iter().any(|words| line.contains(words))
         })?;
-        let (start, end) = (line.find('\'')?, line.rfind('\'')?);
-        Some(line.get(start + 1..end).unwrap_or(line).to_owned())
+        let (start, end) = (line.iter().position(is_quote)?, line.iter().rposition(is_quote)?);
+        Some(line.get(start + 1..end).unwrap_or(line).to_vec())
     }
+}
+
+fn is_quote(byte: &u8) -> bool {
+    *byte == b'\''
 }

@@ -188,7 +188,8 @@ fn is_fine(unit: &Unit, units: &[Unit], repository: bool) -> bool {
         let name = dir.rsplit(|it| *it == b'/').next().unwrap_or_default();
         !is_git(name) || units.iter().any(|it| it.path == dir && it.kind == UnitKind::Git)
     };
-    let top = path.split(|it| *it == b'/').next().is_some_and(is_git);
+    // What has another case is another file, or else is found to be the same one.
+    let top = path.split(|it| *it == b'/').next() == Some(b".git");
     let is_last_git = path.rsplit(|it| *it == b'/').next().is_some_and(is_git);
     !path.contains(&0)
         && path.split(|it| *it == b'/').all(plain)
@@ -222,6 +223,6 @@ mod tests {
         }
         assert!(is_fine(&git("a/.git/b/.git"), &known, true));
         assert!(!is_fine(&git("a/.git/b/.git"), &[], true));
-        assert!(is_fine(&git(".git"), &[], false) && !is_fine(&git(".GIT"), &[], true));
+        assert!(is_fine(&git(".git"), &[], false) && is_fine(&git(".GIT"), &[], true));
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     dispatcher::{
         create,
         decide::{Command as Order, no_session},
-        keeper::checkpoint_error,
+        keeper::{Held, checkpoint_error},
         losses,
         recover::{Means, There, WORK_LIMIT, judge::Known, look, talk::Talk},
         session::host_error,
@@ -76,19 +76,22 @@ impl Means<'_> {
         if how.dry_run {
             return self.compare(checkpoint, task, &target).await;
         }
+        // Held from the one to the other: what is on disk is what was just saved.
+        let held = self.keeper.lock(&checkpoint.task).await;
         let safety = match task {
-            Some(task) if target.own && target.dir == Dir::Full => Some(self.safety(task).await?),
+            Some(task) if target.own && target.dir == Dir::Full => {
+                Some(self.safety(&held, task).await?)
+            }
             _ => None,
         };
-        let _held = self.keeper.lock(&checkpoint.task).await;
         self.put(checkpoint, task, &target, safety, how.conversation).await
     }
 
     /// Makes a checkpoint of a task's workspace as it is; the newest one is that if nothing changed.
-    async fn safety(self, task: &Task) -> Result<Checkpoint, ApiError> {
+    async fn safety(self, held: &Held, task: &Task) -> Result<Checkpoint, ApiError> {
         let what = CreateCheckpoint::default();
-        let made = self.keeper.save(task, Trigger::BeforeRestore, &what, WORK_LIMIT).await?;
-        match made {
+        let trigger = Trigger::BeforeRestore;
+        match self.keeper.save_with(held, task, trigger, &what, WORK_LIMIT).await? {
             Some(made) => Ok(made),
             None => self.keeper.of(&task.id).await?.into_iter().next().ok_or_else(|| {
                 let message = format!("{} could not be saved before it is changed", task.id);
@@ -115,14 +118,19 @@ impl Means<'_> {
             None => works_in.unwrap_or(&checkpoint.workspace).clone(),
         };
         let own = works_in == Some(&to);
-        let dir = self.directory(&there, &to).await?;
+        let dir = self.room(&there, &to, own).await?;
+        Ok(Target { there, to, dir, own })
+    }
+
+    /// Finds out what is where a checkpoint shall go; refuses if it cannot.
+    async fn room(self, there: &There, to: &HostPath, own: bool) -> Result<Dir, ApiError> {
         let refuse = |what: String| Err(ApiError::new(ErrorKind::Conflict, what));
-        match dir {
+        match self.directory(there, to).await? {
             Dir::Other => refuse(format!("{to} is no directory")),
             Dir::Full if !own => refuse(format!("{to} is not empty")).map_err(|it| {
                 it.hint("name a directory that is empty or not there yet: --target DIR")
             }),
-            _ => Ok(Target { there, to, dir, own }),
+            dir => Ok(dir),
         }
     }
 
@@ -282,6 +290,7 @@ impl Means<'_> {
             return Err(never_spoke(task));
         }
         let there = self.there(task).await?;
+        self.room_for(task, &there, how).await?;
         let sight = look::look(&*there.worker.shell, task, &there.config).await;
         let sight = sight.map_err(|it| host_error(&it))?;
         self.free(task, &sight.live).await?;
@@ -293,8 +302,13 @@ impl Means<'_> {
                 let rows = self.keeper.of(&task.id).await?;
                 let last = self.newest_there(&rows, Some(&there)).await;
                 let known = Known { task, sight: Ok(sight), last: last.as_ref() };
-                let checkpoint =
-                    if known.lacks_workspace() { last } else { Some(self.safety(task).await?) };
+                let checkpoint = match known.lacks_workspace() {
+                    true => last,
+                    false => {
+                        let held = self.keeper.lock(&task.id).await;
+                        Some(self.safety(&held, task).await?)
+                    }
+                };
                 let checkpoint = checkpoint.ok_or_else(|| nothing_saved(task))?;
                 self.move_to(task, &checkpoint, target).await?;
             }
@@ -302,6 +316,14 @@ impl Means<'_> {
         }
         let prompt = how.prompt.clone().map(String::into_bytes);
         self.core.command(Order::Retry { id: task.id.clone(), resume: true, prompt }).await
+    }
+
+    /// Refuses a directory that nothing can go to, before anything is saved for it.
+    async fn room_for(self, task: &Task, there: &There, how: &Resume) -> Result<(), ApiError> {
+        let Some(named) = &how.target else { return Ok(()) };
+        let to = directory(named)?;
+        let works_in = task.place.as_ref().and_then(|it| it.workspace.as_ref());
+        self.room(there, &to, works_in == Some(&to)).await.map(drop)
     }
 
     /// Puts workspace and conversation back as a checkpoint has them.
@@ -316,7 +338,8 @@ impl Means<'_> {
         if target.is_some() {
             // The conversation is replaced, and what is in the old workspace is not looked after
             // any more: both are in this one.
-            if let Err(error) = self.safety(task).await {
+            let held = self.keeper.lock(&task.id).await;
+            if let Err(error) = self.safety(&held, task).await {
                 tracing::debug!(task = %task.id, %error, "nothing to save before it moves");
             }
         }
