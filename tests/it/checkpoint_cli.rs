@@ -228,6 +228,13 @@ fn a_checkpoint_becomes_another_task_or_goes_on_elsewhere() {
 
     let target = sandbox.root().join("elsewhere");
     let to = target.to_str().unwrap();
+    // Where there is no room nothing is saved for it either.
+    let before = it.list().len();
+    let full = dir.to_str().unwrap();
+    let resume = ["resume", &it.id, "leave", "--checkpoint-id", first, "--target", full];
+    refused(&sandbox.run(&resume), 4, "not empty");
+    refused(&sandbox.run(&["resume", &it.id, "leave", "--target", full]), 4, "not empty");
+    assert_eq!(it.list().len(), before);
     let said = sandbox.ok(&["resume", &it.id, "leave", "--checkpoint-id", first, "--target", to]);
     assert!(said.contains(&it.id), "{said}");
     let moved = wait_task(sandbox, &it.id, "to be done again", |it| {
