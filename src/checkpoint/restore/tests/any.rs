@@ -234,6 +234,19 @@ async fn elsewhere(nodes: Nodes, repository: bool) {
 const BEGIN: &str = "git init -q .; git add -A . 2>/dev/null || :; \
     git commit -q --allow-empty -m one";
 
+/// Leaves out of `b` plain directories where `a` has a repository that the index of the one around it
+/// names: git does not look into such, and so they are not saved.
+fn without_hidden(a: &Nodes, b: Nodes) -> Nodes {
+    let each = |(name, node): (Vec<u8>, Node)| match (a.get(&name), node) {
+        (Some(Node::Repository(_, true)), Node::Dir(..)) => None,
+        (Some(Node::Dir(a, _)), Node::Dir(b, mode)) => {
+            Some((name, Node::Dir(without_hidden(a, b), mode)))
+        }
+        (_, node) => Some((name, node)),
+    };
+    b.into_iter().filter_map(each).collect()
+}
+
 pub(super) async fn there_and_back(a: Nodes, b: Nodes, repository: bool) {
     let bench = Bench::new();
     bench.fill(&a).await;
@@ -290,6 +303,7 @@ proptest! {
 
     #[test]
     fn any_tree_comes_back_in_place(a in nodes(), b in nodes(), repository in any::<bool>()) {
+        let b = if repository { without_hidden(&a, b) } else { b };
         wait(there_and_back(a, b, repository));
     }
 }
