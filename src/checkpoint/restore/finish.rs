@@ -13,7 +13,8 @@ use crate::checkpoint::{
 };
 
 impl Plan {
-    /// Returns the directories that hold what is touched, and are closed to their owner.
+    /// Returns the directories that hold what is touched, and are closed to their owner, or hand
+    /// their group and that they do so on to directories that are made in them.
     fn closed(&self) -> BTreeMap<Vec<u8>, u32> {
         let mut touched = BTreeSet::new();
         let steps = self.steps.iter().filter(|it| !it.1.is_done()).map(|it| it.0);
@@ -24,7 +25,8 @@ impl Plan {
         odd.for_each(|it| add_parents(&mut touched, it));
         touched.insert(Vec::new());
         let dirs = self.from.iter().flat_map(|it| &it.dirs);
-        let closed = dirs.filter(|(path, mode)| **mode & 0o700 != 0o700 && touched.contains(*path));
+        let closed =
+            dirs.filter(|(path, mode)| **mode & 0o2700 != 0o700 && touched.contains(*path));
         closed.map(|(path, mode)| (path.clone(), *mode)).collect()
     }
 

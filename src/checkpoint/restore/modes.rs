@@ -44,7 +44,7 @@ const EACH: &str = "leads() { rest=$1/ at=.; while [ -n \"$rest\" ]; do \
         if [ -z \"$3\" ] || leads \"$3\"; then case $1 in \
             file) [ -f \"./$3\" ] && chmod \"$2\" \"./$3\";; \
             dir) [ -d \"./$3\" ] && chmod \"$2\" \"./$3\";; \
-            open) [ ! -d \"./$3\" ] || chmod u+rwx \"./$3\";; \
+            open) [ ! -d \"./$3\" ] || chmod u+rwx,g-s \"./$3\";; \
             close) [ ! -d \"./$3\" ] || chmod \"$2\" \"./$3\";; \
             make) (umask \"$2\"; mkdir -p \"./$3\") 2>/dev/null;; \
             remove) rmdir \"./$3\" 2>/dev/null || :;; \

@@ -37,6 +37,12 @@ async fn a_closed_directory_with_a_repository_becomes_one() {
 }
 
 #[tokio::test]
+async fn a_directory_hands_nothing_on_to_what_takes_its_place() {
+    let a = dir([("a", Node::Dir(dir([("x", plain([]))]), 0o2775))]);
+    there_and_back(a, dir([("a", repository([("y", plain([]))]))]), false).await;
+}
+
+#[tokio::test]
 async fn a_repository_around_another_becomes_a_plain_directory() {
     let inner = || ("in", repository([("same", file("same"))]));
     let a = dir([("n", repository([inner(), ("x", file("x"))]))]);
