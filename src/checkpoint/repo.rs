@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 pub(in crate::checkpoint) use call::{damaged, is_id, split_once};
 use serde::Deserialize;
+pub use verify::Flaw;
 
 use crate::{
     checkpoint::{
@@ -193,14 +194,14 @@ impl Repo {
     }
 
     /// Reads everything that a checkpoint consists of and checks it against its hashes. Returns
-    /// what is wrong, as a sentence; nothing if it is whole: every object can be read and holds
+    /// what is wrong; nothing if it is whole: every object can be read and holds
     /// what its name was computed from. A bit of a pack that no object depends on, as those that
     /// fill up the last byte of compressed data, may have changed: nothing is lost by that.
     ///
     /// # Errors
     ///
     /// If the host does not answer.
-    pub async fn verify(&self, commit: &str) -> Result<Option<String>, CheckpointError> {
+    pub async fn verify(&self, commit: &str) -> Result<Option<Flaw>, CheckpointError> {
         self.check(commit).await
     }
 

@@ -149,6 +149,24 @@ impl Shadow {
         Ok(Restored { changes, missing })
     }
 
+    /// Restores once more what an attempt that was just made left out: what that wrote is known for
+    /// its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shadow::restore`].
+    pub async fn restore_again(
+        &self,
+        from: Option<&str>,
+        commit: &str,
+        to: &HostPath,
+        limit: Duration,
+    ) -> Result<Restored, CheckpointError> {
+        let note = note(from, commit, to);
+        self.repo.shell.put(&self.note_path(), note.as_bytes(), 0o600).await?;
+        self.restore(from, commit, to, limit).await
+    }
+
     /// Reads both states, looks at the directory, and judges.
     async fn plan(
         &self,

@@ -15,6 +15,7 @@
 //! Links are safe because git never writes to a pack or an object again, and because they hold
 //! what they link to whatever becomes of the user's repository. Deliberately absent: alternates.
 
+mod mend;
 mod pipe;
 
 #[cfg(test)]
@@ -61,6 +62,8 @@ const WHOLE: &str = script!("whole");
 const CLEAN: &str = script!("clean");
 const COLLECT: &str = script!("collect");
 const SIZE: &str = script!("size");
+const GATHER: &str = script!("gather");
+const MEND: &str = script!("mend");
 const LIST: &str = concat!(
     include_str!("vault/prelude.sh"),
     // A repository that lacks what says that it is one must not pass for an empty one.

@@ -4,6 +4,7 @@ mod borrowing;
 mod durable;
 mod full;
 mod kills;
+mod mending;
 mod world;
 
 use world::{LIMIT, World};
