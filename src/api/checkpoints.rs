@@ -233,6 +233,9 @@ pub struct Restored {
     pub in_the_way: Vec<String>,
     /// Pieces that are missing or damaged, as sentences; the rest is restored.
     pub missing: Vec<String>,
+    /// What is wrong with the checkpoint, if that is why pieces are missing.
+    #[serde(default)]
+    pub damage: Option<String>,
     /// What was there before: restoring it undoes this.
     pub safety: Option<CheckpointView>,
 }
@@ -321,6 +324,12 @@ pub struct VerifiedOne {
     pub checkpoint: CheckpointView,
     /// What is wrong with it; nothing if it is whole.
     pub damage: Option<String>,
+    /// What git says about that.
+    #[serde(default)]
+    pub git: Option<String>,
+    /// What was wrong with it, if it was made whole again.
+    #[serde(default)]
+    pub healed: Option<String>,
     /// The newest whole one of the same task, to use instead.
     pub instead: Option<String>,
 }

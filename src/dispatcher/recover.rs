@@ -18,6 +18,7 @@ mod fork;
 mod heal;
 mod judge;
 mod look;
+mod mend;
 mod talk;
 
 use std::time::Duration;
@@ -237,9 +238,15 @@ impl Means<'_> {
         let (id, near) = (&checkpoint.id, there.is_near());
         match self.keeper.vault().send(&shadow, id, commit, near, WORK_LIMIT).await {
             Ok(()) => Ok(shadow),
-            // What is there of it can still be had; the rest is named.
-            Err(error) if back::is_damage(&error) && asked().await.unwrap_or(false) => Ok(shadow),
-            Err(error) => Err(self.blame(checkpoint, &error).await),
+            // What is there of it can still be had; the rest is fetched by itself, or named.
+            Err(error @ CheckpointError::Shell(_)) => Err(checkpoint_error(&error)),
+            Err(error) => {
+                let mended = self.mended(there, &shadow, checkpoint).await;
+                match mended || asked().await.unwrap_or(false) {
+                    true => Ok(shadow),
+                    false => Err(self.blame(checkpoint, &error).await),
+                }
+            }
         }
     }
 

@@ -39,30 +39,30 @@ fn ended(sandbox: &Sandbox, id: &str) -> Value {
 }
 
 /// Saves a task and returns the checkpoint's id.
-fn save(sandbox: &Sandbox, id: &str, args: &[&str]) -> String {
+pub fn save(sandbox: &Sandbox, id: &str, args: &[&str]) -> String {
     let made = sandbox.json(&[&["checkpoint", "create", id, "--json"], args].concat());
     made["id"].as_str().unwrap().to_owned()
 }
 
-fn read(dir: &Path, name: &str) -> Option<String> {
+pub fn read(dir: &Path, name: &str) -> Option<String> {
     fs::read_to_string(dir.join(name)).ok()
 }
 
-fn refused(ran: &Ran, code: i32, said: &str) {
+pub fn refused(ran: &Ran, code: i32, said: &str) {
     assert_eq!(ran.code, Some(code), "{ran:?}");
     assert!(ran.stderr.starts_with("Error: ") && ran.stderr.contains(said), "{said}: {ran:?}");
 }
 
 /// A task saved three times: `a` is one, two and three lines long, `new` is there the last time.
-struct Saved {
-    sandbox: Sandbox,
-    id: String,
-    dir: PathBuf,
-    first: String,
-    second: String,
+pub struct Saved {
+    pub sandbox: Sandbox,
+    pub id: String,
+    pub dir: PathBuf,
+    pub first: String,
+    pub second: String,
 }
 
-fn saved() -> Saved {
+pub fn saved() -> Saved {
     let sandbox = stand_in::sandbox(2);
     // What comes by itself comes at its own time.
     let config = sandbox.home().join(".config/parhelia/parhelia.toml");
@@ -79,23 +79,23 @@ fn saved() -> Saved {
 }
 
 impl Saved {
-    fn assert_first(&self) {
+    pub fn assert_first(&self) {
         assert_eq!(read(&self.dir, "a").as_deref(), Some("one\ntwo\n"));
         assert_eq!(read(&self.dir, "new"), None);
     }
 
-    fn assert_second(&self) {
+    pub fn assert_second(&self) {
         assert_eq!(read(&self.dir, "a").as_deref(), Some("one\ntwo\nthree\n"));
         assert_eq!(read(&self.dir, "new").as_deref(), Some("new\n"));
     }
 
-    fn list(&self) -> Vec<Value> {
+    pub fn list(&self) -> Vec<Value> {
         let mut list = self.sandbox.json(&["checkpoint", "list", "--session", &self.id, "--json"]);
         list["checkpoints"].take().as_array().unwrap().clone()
     }
 
     /// Waits until every checkpoint is on this machine.
-    fn arrived(&self) {
+    pub fn arrived(&self) {
         let here = || self.list().iter().all(|it| it["stored_bytes"].is_u64()).then_some(());
         wait_or_explain("checkpoints to arrive", PATIENCE, here, || format!("{:#?}", self.list()));
     }
@@ -320,6 +320,8 @@ fn an_archive_holds_the_files_and_a_damage_is_found() {
     it.arrived();
     let verified = sandbox.ok(&["checkpoint", "verify", "--session", &it.id]);
     assert!(verified.ends_with(", all whole\n"), "{verified}");
+    // Where they are and here.
+    flip(&it.dir.parent().unwrap().join("shadow.git/objects"));
     flip(&sandbox.state().join("checkpoints.git/objects"));
     let found = sandbox.run(&["checkpoint", "verify"]);
     assert_eq!(found.code, Some(1), "{found:?}");
@@ -329,7 +331,7 @@ fn an_archive_holds_the_files_and_a_damage_is_found() {
 }
 
 /// Turns a bit of the middle byte of every object and pack below `dir`.
-fn flip(dir: &Path) {
+pub fn flip(dir: &Path) {
     let mut flipped = 0;
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {
@@ -347,7 +349,7 @@ fn flip(dir: &Path) {
     assert_ne!(flipped, 0);
 }
 
-fn flip_middle(path: &Path) {
+pub fn flip_middle(path: &Path) {
     let mut permissions = fs::metadata(path).unwrap().permissions();
     #[expect(clippy::permissions_set_readonly_false, reason = "git keeps objects read-only")]
     permissions.set_readonly(false);

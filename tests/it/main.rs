@@ -9,6 +9,7 @@
 
 mod api;
 mod checkpoint_cli;
+mod checkpoint_damage;
 mod checkpoints;
 mod cli;
 mod crash;

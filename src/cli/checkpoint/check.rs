@@ -1,5 +1,7 @@
 //! `checkpoint prune` and `checkpoint verify`: what goes, and whether the rest is whole.
 
+use std::collections::BTreeSet;
+
 use crate::{
     api::checkpoints::{Prune, Pruned, Verified, VerifiedOne, Verify},
     cli::{
@@ -78,11 +80,18 @@ fn verified(found: &Verified, now: Timestamp, paint: Paint) -> String {
     for one in &found.checkpoints {
         lines.extend(verdict(one, now, paint));
     }
+    // Those that share an object share what git says of it.
+    let words: BTreeSet<&str> =
+        found.checkpoints.iter().filter_map(|it| it.git.as_deref()).collect();
+    lines
+        .extend(words.into_iter().map(|it| paint.dim(&format!("git says: {}", one_line(it, 400)))));
     let bad = found.checkpoints.iter().filter(|it| it.damage.is_some()).count() as u64;
     let all = count(found.checkpoints.len() as u64, "checkpoint");
+    let healed = found.checkpoints.iter().filter(|it| it.healed.is_some()).count();
+    let healed = if healed == 0 { String::new() } else { format!(", {healed} healed") };
     lines.push(match bad {
-        0 => format!("{all} checked, all whole"),
-        n => format!("{all} checked, {n} damaged"),
+        0 => format!("{all} checked, all whole{healed}"),
+        n => format!("{all} checked, {n} damaged{healed}"),
     });
     lines.join("\n")
 }
@@ -92,7 +101,9 @@ fn verdict(one: &VerifiedOne, now: Timestamp, paint: Paint) -> Vec<String> {
     let (id, task) = (one_line(&it.id, 40), one_line(&it.task, 40));
     let what = format!("{id} of {task} ({})", origin(it, now));
     let Some(damage) = &one.damage else {
-        return vec![format!("{} {what}", paint.green("ok"))];
+        let mut lines = vec![format!("{} {what}", paint.green("ok"))];
+        lines.extend(one.healed.iter().map(|it| format!("   Healed: {}", one_line(it, FIELD_MAX))));
+        return lines;
     };
     let instead = match &one.instead {
         Some(it) => format!("the newest whole one is {}", one_line(it, 40)),
@@ -114,14 +125,18 @@ mod tests {
         let one = |damage: Option<&str>, instead: Option<&str>| VerifiedOne {
             checkpoint: sample(),
             damage: damage.map(str::to_owned),
+            git: damage.map(|_| "fatal: bad object".to_owned()),
+            healed: None,
             instead: instead.map(str::to_owned),
         };
+        let mended = VerifiedOne { healed: Some("it was damaged".into()), ..one(None, None) };
         let plain = Paint { on: false };
         let found = Verified {
             checkpoints: vec![
                 one(None, None),
                 one(Some("object 12ab is missing\x07"), Some("cp-aaaa2345")),
                 one(Some("unreadable"), None),
+                mended,
             ],
         };
         insta::assert_snapshot!(no_clock(&verified(&found, NOON, plain)), @r"
@@ -130,7 +145,10 @@ mod tests {
            Corrupted checkpoint: object 12ab is missing�; the newest whole one is cp-aaaa2345
         !! cp-abcd2345 of task-abcd2345 (hh:mm:ss, turn)
            Corrupted checkpoint: unreadable; there is no whole one of this task
-        3 checkpoints checked, 2 damaged
+        ok cp-abcd2345 of task-abcd2345 (hh:mm:ss, turn)
+           Healed: it was damaged
+        git says: fatal: bad object
+        4 checkpoints checked, 2 damaged, 1 healed
         ");
         let whole = Verified { checkpoints: vec![one(None, None)] };
         assert!(verified(&whole, NOON, plain).ends_with("1 checkpoint checked, all whole"));

@@ -305,6 +305,7 @@ mod tests {
     fn found() -> Restored {
         let file = |path: &str, what: &str| RestoredFile { path: path.into(), what: what.into() };
         Restored {
+            damage: None,
             checkpoint: "cp-abcd2345".into(),
             workspace: "/w".into(),
             dry_run: true,

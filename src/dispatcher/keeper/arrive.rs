@@ -94,8 +94,17 @@ impl Keeper {
 
     async fn fetch_one(&self, place: &Place, row: &Checkpoint) -> Result<(), ApiError> {
         let (vault, near) = (self.vault(), place.is_near());
-        let arrived =
-            vault.receive(&place.shadow, &row.task, &row.id, &row.commit, near, FETCH_LIMIT).await;
+        let receive =
+            || vault.receive(&place.shadow, &row.task, &row.id, &row.commit, near, FETCH_LIMIT);
+        let mut arrived = receive().await;
+        if let Err(CheckpointError::Damaged { .. } | CheckpointError::Refused { .. }) = arrived {
+            // What it shares with others may be damaged here.
+            let (shadow, commit) = (&place.shadow, &row.commit);
+            let mended = vault.mend_here(shadow, &row.task, &row.id, commit, near, FETCH_LIMIT);
+            if mended.await.is_ok() {
+                arrived = receive().await;
+            }
+        }
         self.sized(None);
         match arrived {
             Ok(bytes) => {
@@ -121,6 +130,27 @@ impl Keeper {
             }
             Err(error) => Err(checkpoint_error(&error)),
         }
+    }
+
+    /// Fetches what a checkpoint consists of anew from its host, in front of what is here, which is
+    /// damaged. Returns the host.
+    ///
+    /// # Errors
+    ///
+    /// If its task is deleted, or if it cannot be read there.
+    pub async fn fetch_again(&self, row: &Checkpoint) -> Result<String, ApiError> {
+        let Some(task) = self.task(&row.task).await? else {
+            let message = format!("{} is deleted, and what it had on its host", row.task);
+            return Err(ApiError::new(ErrorKind::NotFound, message));
+        };
+        let _held = self.lock(&row.task).await;
+        let place = self.place(&task).await?;
+        let (shadow, near, vault) = (&place.shadow, place.is_near(), self.vault());
+        let mended =
+            vault.mend_here(shadow, &row.task, &row.id, &row.commit, near, FETCH_LIMIT).await;
+        self.sized(None);
+        mended.map_err(|it| checkpoint_error(&it))?;
+        Ok(shadow.repo.shell.host().to_owned())
     }
 
     /// Deletes those of a task's checkpoints that are past keeping. Returns how many.

@@ -15,7 +15,7 @@ use crate::{
         decide::{Command as Order, no_session},
         keeper::{Held, checkpoint_error},
         losses,
-        recover::{Means, There, WORK_LIMIT, judge::Known, look, talk::Talk},
+        recover::{Means, There, WORK_LIMIT, judge::Known, look, mend::Outcome, talk::Talk},
         session::host_error,
     },
     domain::{
@@ -181,7 +181,13 @@ impl Means<'_> {
             }
             _ => None,
         };
-        let changes = shadow.changes(from.as_deref(), &checkpoint.commit, &target.to).await;
+        let look = || shadow.changes(from.as_deref(), &checkpoint.commit, &target.to);
+        let mut changes = look().await;
+        if changes.as_ref().is_err_and(may_be_damage)
+            && self.mended(&target.there, &shadow, checkpoint).await
+        {
+            changes = look().await;
+        }
         let changes = match changes {
             Ok(changes) => changes,
             Err(error) => return Err(self.blame(checkpoint, &error).await),
@@ -203,13 +209,15 @@ impl Means<'_> {
         let Target { there, to, .. } = target;
         let shadow = self.bring(there, checkpoint).await?;
         let from = safety.as_ref().map(|it| it.commit.as_str());
-        let restored = match shadow.restore(from, &checkpoint.commit, to, WORK_LIMIT).await {
-            Ok(restored) => restored,
-            Err(CheckpointError::InTheWay { paths }) => return Err(in_the_way(&paths)),
-            Err(error) => return Err(self.blame(checkpoint, &error).await),
-        };
+        let Outcome { restored, damage } =
+            match self.restored(there, &shadow, checkpoint, from, to).await {
+                Ok(outcome) => outcome,
+                Err(CheckpointError::InTheWay { paths }) => return Err(in_the_way(&paths)),
+                Err(error) => return Err(self.blame(checkpoint, &error).await),
+            };
         let mut told = told(checkpoint, to, &restored.changes);
         told.missing = restored.missing.iter().map(|it| one_line(it, PATH_MAX)).collect();
+        told.damage = damage;
         told.safety = safety.as_ref().map(CheckpointView::from);
         let Some(task) = task else {
             self.sweep(checkpoint, there).await;
@@ -289,6 +297,14 @@ impl Means<'_> {
         {
             return Err(never_spoke(task));
         }
+        if let Some(checkpoint) = &checkpoint
+            && let Some(what) = &checkpoint.damage
+        {
+            let (id, error) = (&checkpoint.id, self.corrupted(checkpoint, what).await);
+            return Err(error
+                .hint(format!("put back what can be had of it: parhelia checkpoint restore {id}"))
+                .hint(format!("see whether it still is: parhelia checkpoint verify {id}")));
+        }
         let there = self.there(task).await?;
         self.room_for(task, &there, how).await?;
         let sight = look::look(&*there.worker.shell, task, &there.config).await;
@@ -345,6 +361,12 @@ impl Means<'_> {
         }
         let restored = self.restore(checkpoint, Some(task), &how).await?;
         self.tell_missing(task, &restored.missing).await;
+        if let Some(what) = &restored.damage {
+            let error = self.corrupted(checkpoint, what).await;
+            return Err(error
+                .hint(format!("the rest of it is in {}", restored.workspace))
+                .hint(format!("go on with that: parhelia resume {}", task.id)));
+        }
         match target {
             Some(_) => self.rehome(task, &restored.workspace).await,
             None => Ok(()),
@@ -398,30 +420,33 @@ impl Means<'_> {
 
     /// Says what is wrong with a checkpoint and which one to take instead; a damage is written down.
     pub(super) async fn blame(self, checkpoint: &Checkpoint, error: &CheckpointError) -> ApiError {
-        let told = checkpoint_error(error);
-        if !is_damage(error) {
-            return told;
+        if !may_be_damage(error) {
+            return checkpoint_error(error);
         }
-        if let Err(error) = self.keeper.mark(&checkpoint.id, Some(error.to_string())).await {
+        let here = self.keeper.vault().repo.verify(&checkpoint.commit).await;
+        let what = match (error, here) {
+            (_, Ok(Some(flaw))) if checkpoint.is_here() => flaw.what,
+            (CheckpointError::Missing { .. }, _) => {
+                "it is gone on its host, and had not arrived here".to_owned()
+            }
+            (CheckpointError::Damaged { detail, .. }, _) => detail.clone(),
+            _ => return checkpoint_error(error),
+        };
+        if let Err(error) = self.keeper.mark(&checkpoint.id, Some(what.clone())).await {
             tracing::warn!(checkpoint = %checkpoint.id, %error, "failed to write down a damage");
         }
-        match self.instead_of(checkpoint).await {
-            Some(good) => told.hint(format!("the newest one that is whole is {good}")),
-            None => told,
-        }
-    }
-
-    async fn instead_of(self, checkpoint: &Checkpoint) -> Option<String> {
-        let rows = self.keeper.of(&checkpoint.task).await.ok()?;
-        let others: Vec<Checkpoint> =
-            rows.into_iter().filter(|it| it.id != checkpoint.id).collect();
-        self.newest_there(&others, None).await.map(|it| it.id.to_string())
+        self.corrupted(checkpoint, &what).await
     }
 }
 
 /// Tells whether it is the checkpoint that is wrong, or the repository it was read from.
 pub(super) fn is_damage(error: &CheckpointError) -> bool {
     matches!(error, CheckpointError::Damaged { .. } | CheckpointError::Missing { .. })
+}
+
+/// As [`is_damage`], or something git does not say the reason of.
+pub(super) fn may_be_damage(error: &CheckpointError) -> bool {
+    is_damage(error) || matches!(error, CheckpointError::Refused { .. })
 }
 
 /// Refuses to change files under a turn that runs.

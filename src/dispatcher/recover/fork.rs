@@ -172,9 +172,9 @@ impl Means<'_> {
     async fn copy_files(self, begun: &Begun<'_>, workspace: &HostPath) -> Result<(), ApiError> {
         let Begun { task, there, checkpoint, shadow } = begun;
         clear(there, &there.run_dir.join(WORKSPACE)).await?;
-        match shadow.restore(None, &checkpoint.commit, workspace, WORK_LIMIT).await {
-            Ok(restored) => {
-                self.tell_missing(task, &restored.missing).await;
+        match self.restored(there, shadow, checkpoint, None, workspace).await {
+            Ok(outcome) => {
+                self.tell_missing(task, &outcome.restored.missing).await;
                 Ok(())
             }
             Err(error) => Err(self.blame(checkpoint, &error).await),

@@ -181,20 +181,19 @@ impl Means<'_> {
         to: &HostPath,
     ) -> Result<Restored, ApiError> {
         let shadow = self.bring(there, checkpoint).await?;
-        let commit = &checkpoint.commit;
-        let error = match shadow.restore(None, commit, to, WORK_LIMIT).await {
-            Ok(restored) => return Ok(restored),
+        let error = match self.restored(there, &shadow, checkpoint, None, to).await {
+            Ok(outcome) => return Ok(outcome.restored),
             Err(error) => error,
         };
-        let here = self.keeper.vault().repo.verify(commit).await;
+        let here = self.keeper.vault().repo.verify(&checkpoint.commit).await;
         if !is_damage(&error) || !matches!(here, Ok(None)) {
             return Err(self.blame(checkpoint, &error).await);
         }
         tracing::warn!(dir = %shadow.repo.dir, %error, "moved aside");
         move_aside(there, ASIDE).await?;
         let shadow = self.bring(there, checkpoint).await?;
-        match shadow.restore(None, commit, to, WORK_LIMIT).await {
-            Ok(restored) => Ok(restored),
+        match self.restored(there, &shadow, checkpoint, None, to).await {
+            Ok(outcome) => Ok(outcome.restored),
             Err(error) => Err(self.blame(checkpoint, &error).await),
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     dispatcher::{
         core::Fact,
         keeper::checkpoint_error,
-        recover::{Means, There, look::is_id},
+        recover::{Means, There, back::may_be_damage, look::is_id},
         session::host_error,
         watch::WatchRequest,
     },
@@ -75,11 +75,10 @@ impl Means<'_> {
         };
         let dir = to.parent().unwrap_or_else(|| there.config.clone());
         let copy = dir.join(&format!(".{under}.parhelia"));
-        shadow.put_beside(commit, &name, &copy).await.map_err(|it| checkpoint_error(&it))?;
+        self.put_beside(there, shadow, checkpoint, (&name, &copy)).await?;
         let more = format!("conversation/{id}");
         if beside.iter().any(|it| it.strip_prefix(&more).is_some_and(|it| it.starts_with('/'))) {
-            let put = shadow.put_beside(commit, &more, &dir.join(under)).await;
-            put.map_err(|it| checkpoint_error(&it))?;
+            self.put_beside(there, shadow, checkpoint, (&more, &dir.join(under))).await?;
         }
         let argv = ["sh", "-c", SETTLE, "sh", copy.as_str(), to.as_str(), id, under];
         let output = run(&*there.worker.shell, &Command::new(argv), LIMIT).await;
@@ -90,6 +89,22 @@ impl Means<'_> {
         };
         self.read_from(task, there, &to, bytes).await;
         Ok(Some(to))
+    }
+
+    /// Puts a piece where it is wanted; if it is damaged there it is fetched again.
+    async fn put_beside(
+        self,
+        there: &There,
+        shadow: &Shadow,
+        checkpoint: &Checkpoint,
+        (name, to): (&str, &HostPath),
+    ) -> Result<(), ApiError> {
+        let put = || shadow.put_beside(&checkpoint.commit, name, to);
+        let mut done = put().await;
+        if done.as_ref().is_err_and(may_be_damage) && self.mended(there, shadow, checkpoint).await {
+            done = put().await;
+        }
+        done.map(drop).map_err(|it| checkpoint_error(&it))
     }
 
     /// Has a transcript read from `offset` on: what is before it was counted when it was written.

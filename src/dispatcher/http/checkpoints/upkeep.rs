@@ -9,7 +9,10 @@ use crate::{
         checkpoints::{CheckpointView, Prune, Pruned, Verified, VerifiedOne, Verify},
         error::ApiError,
     },
-    checkpoint::retention::{Policy, expired},
+    checkpoint::{
+        repo::Flaw,
+        retention::{Policy, expired},
+    },
     dispatcher::{
         http::{
             Answer, App, Body, Ctx,
@@ -93,49 +96,108 @@ pub async fn verify(ctx: Ctx, Body(what): Body<Verify>) -> Answer<Verified> {
             ctx.keeper.query(CheckpointQuery { task, ..CheckpointQuery::default() }).await?
         }
     };
+    let mut known = BTreeMap::new();
+    for row in &rows {
+        let looked = looked_at(&ctx.keeper, row).await;
+        if let Ok(verdict) = &looked {
+            let damage = verdict.flaw.as_ref().map(|it| it.what.clone());
+            ctx.keeper.mark(&row.id, damage).await?;
+        }
+        known.insert(row.id.clone(), looked);
+    }
     let mut checkpoints = Vec::with_capacity(rows.len());
-    for row in rows {
-        checkpoints.push(looked_at(&ctx.keeper, row).await?);
+    for row in &rows {
+        checkpoints.push(told(&ctx.keeper, row, &mut known).await?);
     }
     Ok(Json(Verified { checkpoints }))
 }
 
-async fn looked_at(keeper: &Keeper, row: Checkpoint) -> Result<VerifiedOne, ApiError> {
-    let (row, damage) = match damage(keeper, &row).await {
-        Ok(damage) => (keeper.mark(&row.id, damage.clone()).await?, damage),
-        // What cannot be looked at is neither damaged nor whole.
-        Err(error) => (row, Some(format!("it could not be looked at: {}", error.message))),
-    };
-    let instead = match damage {
-        Some(_) => instead(keeper, &row).await?.map(|it| it.to_string()),
-        None => None,
-    };
-    Ok(VerifiedOne { checkpoint: CheckpointView::from(&row), damage, instead })
+/// What was found of a checkpoint.
+#[derive(Default)]
+struct Verdict {
+    flaw: Option<Flaw>,
+    /// How it became whole again, if it was not, as a sentence.
+    healed: Option<String>,
 }
 
-/// Returns what is wrong with a checkpoint: here if it has arrived, else on its host.
-async fn damage(keeper: &Keeper, row: &Checkpoint) -> Result<Option<String>, ApiError> {
+/// What was found so far; an error where one could not be looked at.
+type Known = BTreeMap<CheckpointId, Result<Verdict, ApiError>>;
+
+async fn told(
+    keeper: &Keeper,
+    row: &Checkpoint,
+    known: &mut Known,
+) -> Result<VerifiedOne, ApiError> {
+    let row = keeper.find(row.id.as_str()).await?;
+    let (damage, git, healed) = match known.get(&row.id) {
+        Some(Ok(Verdict { flaw: Some(flaw), .. })) => {
+            let git = Some(flaw.git.clone()).filter(|it| !it.is_empty());
+            (Some(flaw.what.clone()), git, None)
+        }
+        Some(Ok(Verdict { healed, .. })) => (None, None, healed.clone()),
+        // What cannot be looked at is neither damaged nor whole.
+        Some(Err(error)) => {
+            (Some(format!("it could not be looked at: {}", error.message)), None, None)
+        }
+        None => (None, None, None),
+    };
+    let instead = match damage {
+        Some(_) => instead(keeper, &row, known).await?.map(|it| it.to_string()),
+        None => None,
+    };
+    Ok(VerifiedOne { checkpoint: CheckpointView::from(&row), damage, git, healed, instead })
+}
+
+/// Looks whether a checkpoint is whole: here if it has arrived, else on its host. One that is
+/// damaged here is fetched again from its host.
+async fn looked_at(keeper: &Keeper, row: &Checkpoint) -> Result<Verdict, ApiError> {
     let failed = |it| checkpoint_error(&it);
+    let flaw = |what: &str| Flaw { what: what.to_owned(), git: String::new() };
+    let vault = &keeper.vault().repo;
     if row.is_here() {
-        return keeper.vault().repo.verify(&row.commit).await.map_err(failed);
+        let Some(flaw) = vault.verify(&row.commit).await.map_err(failed)? else {
+            return Ok(Verdict::default());
+        };
+        return Ok(match keeper.fetch_again(row).await {
+            Ok(host) if vault.verify(&row.commit).await.map_err(failed)?.is_none() => {
+                let Flaw { what, .. } = flaw;
+                let text =
+                    format!("it was damaged on this machine, fetched again from {host}: {what}");
+                Verdict { flaw: None, healed: Some(text) }
+            }
+            Ok(_) => Verdict { flaw: Some(flaw), healed: None },
+            Err(error) => {
+                tracing::warn!(checkpoint = %row.id, %error, "damaged, and not fetched again");
+                Verdict { flaw: Some(flaw), healed: None }
+            }
+        });
     }
     let Some(task) = keeper.task(&row.task).await? else {
-        return Ok(Some("it was lost with its task before it arrived here".into()));
+        let flaw = flaw("it was lost with its task before it arrived here");
+        return Ok(Verdict { flaw: Some(flaw), healed: None });
     };
     let repo = keeper.place(&task).await?.shadow.repo;
-    if !repo.has(&row.commit).await.map_err(failed)? {
-        return Ok(Some("it is gone on its host, and had not arrived here".into()));
-    }
-    repo.verify(&row.commit).await.map_err(failed)
+    let flaw = match repo.has(&row.commit).await.map_err(failed)? {
+        true => repo.verify(&row.commit).await.map_err(failed)?,
+        false => Some(flaw("it is gone on its host, and had not arrived here")),
+    };
+    Ok(Verdict { flaw, healed: None })
 }
 
 /// Returns the newest whole checkpoint of the same task.
-async fn instead(keeper: &Keeper, row: &Checkpoint) -> Result<Option<CheckpointId>, ApiError> {
+async fn instead(
+    keeper: &Keeper,
+    row: &Checkpoint,
+    known: &mut Known,
+) -> Result<Option<CheckpointId>, ApiError> {
     for other in keeper.of(&row.task).await? {
-        if other.id != row.id
-            && other.damage.is_none()
-            && damage(keeper, &other).await.is_ok_and(|it| it.is_none())
-        {
+        if other.id == row.id || other.damage.is_some() {
+            continue;
+        }
+        if !known.contains_key(&other.id) {
+            known.insert(other.id.clone(), looked_at(keeper, &other).await);
+        }
+        if matches!(known.get(&other.id), Some(Ok(Verdict { flaw: None, .. }))) {
             return Ok(Some(other.id));
         }
     }
