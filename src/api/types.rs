@@ -272,7 +272,7 @@ pub struct Diff {
 }
 
 /// A file that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct DiffFile {
     /// Its path from the repository's top.
     pub path: String,
@@ -282,6 +282,13 @@ pub struct DiffFile {
     pub removed: u32,
     /// Whether it is not text.
     pub binary: bool,
+    /// `A`, `M` or `D` for added, modified and deleted, `T` for another kind of file; nothing if
+    /// that is not known.
+    #[serde(default)]
+    pub status: Option<char>,
+    /// What its mode says that it is now, if another than before: `executable`, `a link`.
+    #[serde(default)]
+    pub now: Option<String>,
 }
 
 /// One line of a task's log.

@@ -38,12 +38,20 @@ pub fn stat(found: &Diff, paint: Paint) -> String {
 
 fn file(file: &DiffFile, paint: Paint) -> String {
     let path = one_line(&file.path, 400);
+    let now = file.now.as_deref().map(|it| format!(" (now {})", one_line(it, 40)));
+    let path = format!("{path}{}", now.unwrap_or_default());
+    let letter = match file.status {
+        Some(it @ 'A') => format!("{} ", paint.green(&it.to_string())),
+        Some(it @ 'D') => format!("{} ", paint.red(&it.to_string())),
+        Some(it) => format!("{} ", one_line(&it.to_string(), 1)),
+        None => String::new(),
+    };
     if file.binary {
-        return format!("{:>13}  {path}", "binary");
+        return format!("{letter}{:>13}  {path}", "binary");
     }
     let (added, removed) = (format!("+{}", file.added), format!("-{}", file.removed));
     let pad = " ".repeat(12usize.saturating_sub(added.len() + removed.len()));
-    format!("{pad}{} {}  {path}", paint.green(&added), paint.red(&removed))
+    format!("{letter}{pad}{} {}  {path}", paint.green(&added), paint.red(&removed))
 }
 
 /// Returns differences as a person reads them.
@@ -72,6 +80,7 @@ mod tests {
             added,
             removed,
             binary,
+            ..DiffFile::default()
         };
         let stat_of = vec![file("a.rs", 12, 3, false), file("pic\x1b.png", 0, 0, true)];
         let found = Diff { files: 2, stat: stat_of, ..Diff::default() };
@@ -81,6 +90,13 @@ mod tests {
                binary  pic�.png
         2 files, +12 -3
         ");
+        let known = DiffFile {
+            status: Some('M'),
+            now: Some("executable".into()),
+            ..file("run.sh", 0, 0, false)
+        };
+        let shown = super::file(&known, Paint { on: false });
+        assert_eq!(shown, "M         +0 -0  run.sh (now executable)");
     }
 
     #[test]

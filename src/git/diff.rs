@@ -58,12 +58,17 @@ pub struct Difference {
 }
 
 /// A file that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileDifference {
     /// Its path from the repository's top, fit to show.
     pub path: String,
     /// Lines added and removed; nothing for what is not text.
     pub lines: Option<(u32, u32)>,
+    /// `A`, `M` or `D` for added, modified and deleted, `T` for another kind of file; nothing if
+    /// that was not asked.
+    pub status: Option<char>,
+    /// What its mode says that it is now, if another than before: `executable`, `a link`.
+    pub now: Option<&'static str>,
 }
 
 impl Git {
@@ -152,7 +157,8 @@ fn file(entry: &[u8]) -> Option<FileDifference> {
     let (removed, path) = split_once(rest, b'\t');
     let number = |it: &[u8]| std::str::from_utf8(it).ok()?.parse::<u32>().ok();
     let path = one_line(&String::from_utf8_lossy(path), PATH_MAX);
-    Some(FileDifference { path, lines: number(added).zip(number(removed)) })
+    let lines = number(added).zip(number(removed));
+    Some(FileDifference { path, lines, ..FileDifference::default() })
 }
 
 #[cfg(test)]
@@ -166,7 +172,11 @@ mod tests {
         let mut said = b"1\t0\ta b\0-\t-\tpic\0\0".to_vec();
         said.extend("+one more line\n".repeat(TEXT_MAX / 15 + 9).into_bytes());
         let found = parse("c0ffee".into(), &said);
-        let file = |path: &str, lines| FileDifference { path: path.into(), lines };
+        let file = |path: &str, lines| FileDifference {
+            path: path.into(),
+            lines,
+            ..FileDifference::default()
+        };
         assert_eq!(found.files, [file("a b", Some((1, 0))), file("pic", None)]);
         assert!(found.cut && found.text.ends_with("line\n") && found.text.len() <= TEXT_MAX);
     }

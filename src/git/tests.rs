@@ -461,7 +461,11 @@ async fn a_difference_is_from_where_the_branch_began_and_writes_nothing() {
     let before = world.run_in(&tree, objects).await;
     let found = difference(branch).await;
     assert_eq!(world.run_in(&tree, objects).await, before);
-    let file = |path: &str, lines| diff::FileDifference { path: path.into(), lines };
+    let file = |path: &str, lines| diff::FileDifference {
+        path: path.into(),
+        lines,
+        ..diff::FileDifference::default()
+    };
     let expected = [
         file("a", Some((2, 0))),
         file("b", Some((0, 1))),

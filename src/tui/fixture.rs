@@ -137,7 +137,7 @@ pub fn checkpoint(id: &str, minutes: i64, trigger: Trigger) -> CheckpointView {
         trigger,
         label: None,
         pinned: false,
-        parent: None,
+        parent: Some("cp-before22".into()),
         provider: "local".to_owned(),
         workspace: "/home/ann/.local/state/parhelia/runs/task-aaaa2222/work".to_owned(),
         change: ChangeView {

@@ -197,6 +197,9 @@ pub struct Calls {
     pub pending: BTreeMap<RequestId, Call>,
     /// Newest last; at most 200.
     pub past: VecDeque<PastCall>,
+    /// Tasks that go back to a checkpoint as they are resumed, until that has happened: then it can
+    /// be undone.
+    pub going_back: BTreeMap<RequestId, String>,
 }
 
 /// A request under way.

@@ -98,6 +98,9 @@ fn answered(
         took_ms: u64::try_from(now.since(call.since).as_millis()).unwrap_or(u64::MAX),
         error: result.as_ref().err().map(|it| it.message.clone()),
     });
+    if result.is_err() {
+        model.calls.going_back.remove(&id);
+    }
     if let Ok(reply) = &result {
         feed::learn(model, reply, out);
         let undo = call.undo.clone().or_else(|| then::undo_of(call.purpose, reply, now));

@@ -3,6 +3,7 @@
 use crate::{
     api::{
         checkpoints::{ChangeView, CheckpointView},
+        types::DiffFile,
         view::TaskView,
     },
     stdx::{
@@ -202,6 +203,30 @@ pub fn change(it: &ChangeView) -> String {
         1 => "1 file".to_owned(),
         many => format!("{many} files"),
     }
+}
+
+/// Returns how much changed since the checkpoint before; of the first, that it is that.
+pub fn changed(it: &CheckpointView) -> String {
+    if it.parent.is_none() { "first".to_owned() } else { change(&it.change) }
+}
+
+/// Returns so many of something: `1 turn`, `2 turns`.
+pub fn count(many: impl Into<i64>, what: &str) -> String {
+    let many = many.into();
+    let plural = if many.abs() == 1 { "" } else { "s" };
+    format!("{many} {what}{plural}")
+}
+
+/// Returns how one file differs: its letter, its lines, and its path with what it is now.
+pub fn file(it: &DiffFile) -> (String, String) {
+    let counts = match it.binary {
+        true => "binary".to_owned(),
+        false => format!("+{} -{}", it.added, it.removed),
+    };
+    let letter = it.status.map(|it| format!("{} ", one_line(&it.to_string(), 1)));
+    let now = it.now.as_deref().map(|it| format!(" (now {})", one_line(it, 40)));
+    let path = format!("{}{}", one_line(&it.path, 300), now.unwrap_or_default());
+    (format!("{}{counts}", letter.unwrap_or_default()), path)
 }
 
 /// Returns a task's newest checkpoint: `14:31 before-kill`.

@@ -1,6 +1,6 @@
 //! How two states of a workspace differ.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -147,43 +147,75 @@ fn count(pairs: &Pairs, said: &[u8]) -> Difference {
     let mut difference = Difference { cut: OUTPUT_MAX <= said.len(), ..Difference::default() };
     let mut rest = said;
     for [_, _, prefix] in &pairs.0 {
+        // All kinds come before all counts.
+        let mut kinds = BTreeMap::new();
         loop {
             let (entry, more) = split_once(rest, 0);
             rest = more;
             match entry {
                 [] => break,
                 [b':', ..] => {
-                    kind(entry, &mut difference.change);
-                    rest = split_once(rest, 0).1;
+                    let (path, more) = split_once(rest, 0);
+                    kinds.insert(path, kind(entry, &mut difference.change));
+                    rest = more;
                 }
-                _ => file(prefix, entry, &mut difference),
+                _ => file(prefix, entry, &kinds, &mut difference),
             }
         }
     }
     difference
 }
 
+/// How a file differs, and what it is now if that is something else.
+type Kind = (char, Option<&'static str>);
+
 /// Reads `:MODE MODE ID ID STATUS`.
-fn kind(entry: &[u8], change: &mut Change) {
+fn kind(entry: &[u8], change: &mut Change) -> Kind {
     match entry.last() {
-        Some(b'A') => change.added += 1,
-        Some(b'D') => change.deleted += 1,
-        _ => change.modified += 1,
+        Some(b'A') => {
+            change.added += 1;
+            ('A', None)
+        }
+        Some(b'D') => {
+            change.deleted += 1;
+            ('D', None)
+        }
+        last => {
+            change.modified += 1;
+            (if last == Some(&b'T') { 'T' } else { 'M' }, now(entry))
+        }
+    }
+}
+
+/// Says what a file is now by its modes, if they differ.
+fn now(entry: &[u8]) -> Option<&'static str> {
+    let mut modes = entry.get(1..)?.split(|it| *it == b' ');
+    let (old, new) = (modes.next()?, modes.next()?);
+    match new {
+        _ if old == new => None,
+        b"100755" => Some("executable"),
+        b"100644" if old == b"100755" => Some("not executable"),
+        b"100644" => Some("a file"),
+        b"120000" => Some("a link"),
+        b"160000" => Some("a repository"),
+        _ => None,
     }
 }
 
 /// Reads `ADDED TAB REMOVED TAB PATH`; both are a dash where it is not text.
-fn file(prefix: &[u8], entry: &[u8], difference: &mut Difference) {
+fn file(prefix: &[u8], entry: &[u8], kinds: &BTreeMap<&[u8], Kind>, difference: &mut Difference) {
     let (added, rest) = split_once(entry, b'\t');
-    let (removed, path) = split_once(rest, b'\t');
+    let (removed, at) = split_once(rest, b'\t');
     let number = |it: &[u8]| std::str::from_utf8(it).ok()?.parse::<u32>().ok();
     let lines = number(added).zip(number(removed));
     let (added, removed) = lines.unwrap_or_default();
     difference.change.lines_added += u64::from(added);
     difference.change.lines_removed += u64::from(removed);
     if difference.files.len() < FILES_MAX {
-        let path = String::from_utf8_lossy(&[prefix, path].concat()).into_owned();
-        difference.files.push(FileDifference { path: one_line(&path, PATH_MAX), lines });
+        let path = String::from_utf8_lossy(&[prefix, at].concat()).into_owned();
+        let path = one_line(&path, PATH_MAX);
+        let (status, now) = kinds.get(at).map_or((None, None), |it| (Some(it.0), it.1));
+        difference.files.push(FileDifference { path, lines, status, now });
     } else {
         difference.cut = true;
     }
@@ -199,14 +231,24 @@ mod tests {
     fn kinds_and_lines_are_counted_a_unit_behind_its_directory() {
         let pair = |it: &str| [Vec::new(), Vec::new(), it.as_bytes().to_vec()];
         let pairs = Pairs(vec![pair(""), pair("in/"), pair("none/")]);
-        let said = b":0 1 2 3 A\0new\0:1 1 2 3 M\0old\0\
-            4\t0\tnew\0-\t-\told\0\0:1 0 2 3 D\0gone\x000\t7\tgone\0\0\0";
+        let said =
+            b":000000 100755 2 3 A\0new\0:100644 100755 2 3 M\0old\0:100644 120000 2 3 T\0t\0\
+            4\t0\tnew\0-\t-\told\x001\t1\tt\0\0:1 0 2 3 D\0gone\x000\t7\tgone\0\0\0";
         let found = count(&pairs, said);
-        let file = |path: &str, lines| FileDifference { path: path.into(), lines };
-        let expected =
-            [file("new", Some((4, 0))), file("old", None), file("in/gone", Some((0, 7)))];
+        let file = |path: &str, lines, status, now| FileDifference {
+            path: path.into(),
+            lines,
+            status: Some(status),
+            now,
+        };
+        let expected = [
+            file("new", Some((4, 0)), 'A', None),
+            file("old", None, 'M', Some("executable")),
+            file("t", Some((1, 1)), 'T', Some("a link")),
+            file("in/gone", Some((0, 7)), 'D', None),
+        ];
         assert_eq!(found.files, expected);
-        let change = Change { added: 1, modified: 1, deleted: 1, lines_added: 4, lines_removed: 7 };
+        let change = Change { added: 1, modified: 2, deleted: 1, lines_added: 5, lines_removed: 8 };
         assert_eq!((found.change, found.cut), (change, false));
     }
 

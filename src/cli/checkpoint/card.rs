@@ -86,13 +86,14 @@ pub fn card(detail: &CheckpointDetail, now: Timestamp, paint: Paint) -> String {
 fn contents(facts: &mut Facts, detail: &CheckpointDetail) {
     let it = &detail.checkpoint;
     let change = &it.change;
-    facts.raw(
-        "changes",
-        &format!(
+    let changes = match it.parent {
+        Some(_) => format!(
             "{} added, {} modified, {} deleted, +{} -{}",
             change.added, change.modified, change.deleted, change.lines_added, change.lines_removed
         ),
-    );
+        None => "none: it is the first".to_owned(),
+    };
+    facts.raw("changes", &changes);
     facts.maybe("before it", it.parent.as_deref());
     facts.raw("files", &format!("{}, {}", count(it.files, "file"), size(it.bytes)));
     facts.add("repositories", &detail.nested.join(", "));

@@ -20,7 +20,7 @@ use crate::{
         create::caller_env,
         out::{Answer, Done},
         prompt,
-        view::{change_line, size},
+        view::{change_line, count, size},
         when::day_and_clock,
     },
     stdx::{
@@ -167,13 +167,11 @@ async fn edit_to(context: &Context, id: &str, edit: &EditCheckpoint) -> Done {
 /// Returns one line that tells a checkpoint from others.
 pub fn line(it: &CheckpointView, now: Timestamp) -> String {
     let mut text = format!(
-        "{} of {} ({}): {}, +{} -{}, {} in all",
+        "{} of {} ({}): {}, {} in all",
         one_line(&it.id, 40),
         one_line(&it.task, 40),
         origin(it, now),
         changed(it),
-        it.change.lines_added,
-        it.change.lines_removed,
         size(it.bytes),
     );
     if let Some(label) = &it.label {
@@ -193,12 +191,15 @@ pub fn origin(it: &CheckpointView, now: Timestamp) -> String {
     format!("{}, {}", day_and_clock(it.at, now), it.trigger)
 }
 
-/// Returns how many files differ from the checkpoint before.
+/// Returns how much differs from the checkpoint before.
 fn changed(it: &CheckpointView) -> String {
-    match it.change.added + it.change.modified + it.change.deleted {
+    let change = &it.change;
+    let lines = || format!("+{} -{}", change.lines_added, change.lines_removed);
+    match change.added + change.modified + change.deleted {
+        _ if it.parent.is_none() => format!("first, {}", count(it.files, "file")),
         0 => "no file changed".to_owned(),
-        1 => "1 file changed".to_owned(),
-        n => format!("{n} files changed"),
+        1 => format!("1 file changed, {}", lines()),
+        n => format!("{n} files changed, {}", lines()),
     }
 }
 

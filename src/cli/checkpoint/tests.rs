@@ -66,5 +66,5 @@ fn one_line_tells_a_checkpoint_from_others() {
         change: ChangeView::default(),
         ..sample()
     };
-    insta::assert_snapshot!(no_clock(&line(&odd, NOON)), @r#"cp-abcd2345 of task-abcd2345 (hh:mm:ss, turn): no file changed, +0 -0, 2.1 MiB in all, "tests green �[2J", pinned, damaged: w/a.rs is missing"#);
+    insta::assert_snapshot!(no_clock(&line(&odd, NOON)), @r#"cp-abcd2345 of task-abcd2345 (hh:mm:ss, turn): no file changed, 2.1 MiB in all, "tests green �[2J", pinned, damaged: w/a.rs is missing"#);
 }

@@ -18,6 +18,7 @@ use crate::{
         msg::{Feed, Reply},
         pane::checkpoints,
         popup::{Kind, setup},
+        update::then,
     },
 };
 
@@ -94,6 +95,7 @@ fn event_happened(model: &mut Model, event: EventView, out: &mut Out) {
         return title(model, out);
     }
     checkpoints::happened(&mut model.checkpoints, &event);
+    out.then.extend(then::undo_of_resume(model, &event).map(Then::Undoable));
     if let EventBody::CheckpointFailed { trigger, detail } = &event.body {
         let name = model.shared.replica.task(&event.task).map_or(&event.task, |it| &it.name);
         let (name, detail) = (one_line(name, 40), one_line(detail, 200));

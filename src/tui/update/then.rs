@@ -4,8 +4,9 @@ use crate::{
     api::{
         checkpoints::{ChangeView, Restore},
         error::ApiError,
+        types::EventView,
     },
-    domain::event::Delivery,
+    domain::event::{Delivery, EventBody},
     stdx::{text::one_line, time::Timestamp},
     tui::{
         effect::{Ask, Effect, Request, TermKind},
@@ -96,6 +97,11 @@ fn does(model: &mut Model, then: Then, out: &mut Out) {
             let id = RequestId(model.calls.next);
             model.calls.next += 1;
             let since = model.shared.now;
+            if let Ask::Request(Request::Resume { id: task, how }) = &ask
+                && how.checkpoint.is_some()
+            {
+                model.calls.going_back.insert(id, task.clone());
+            }
             model.calls.pending.insert(id, Call { label, since, purpose, undo });
             out.effects.push(Effect::Ask { id, ask });
         }
@@ -175,13 +181,27 @@ pub fn undo_of(purpose: Purpose, reply: &Reply, now: Timestamp) -> Option<Undo> 
     if it.dry_run || purpose == Purpose::Tell {
         return None;
     }
-    let id = it.safety.as_ref()?.id.clone();
+    Some(undo_to(it.safety.as_ref()?.id.clone(), &it.checkpoint, now))
+}
+
+/// Returns what undoes going back to a checkpoint: going to what was saved before.
+fn undo_to(safety: String, checkpoint: &str, now: Timestamp) -> Undo {
     let how = Restore::default();
-    Some(Undo {
-        what: format!("restored {}", one_line(&it.checkpoint, 40)),
+    Undo {
+        what: format!("restored {}", one_line(checkpoint, 40)),
         at: now,
-        by: Back::Request(Box::new(Request::Restore { id, how })),
-    })
+        by: Back::Request(Box::new(Request::Restore { id: safety, how })),
+    }
+}
+
+/// Returns what undoes that a task went back to a checkpoint as it was resumed from here.
+pub fn undo_of_resume(model: &mut Model, event: &EventView) -> Option<Undo> {
+    let EventBody::Restored { checkpoint, safety, .. } = &event.body else { return None };
+    let going = &mut model.calls.going_back;
+    let call = *going.iter().find(|it| *it.1 == event.task)?.0;
+    going.remove(&call);
+    let safety = safety.as_ref()?.to_string();
+    Some(undo_to(safety, checkpoint.as_str(), model.shared.now))
 }
 
 /// Tells how something that was asked for came out.
@@ -198,8 +218,8 @@ pub fn tell(label: &str, result: &Result<Reply, ApiError>, out: &mut Out) {
         }
         // Asked for by name, the id is not in the label yet.
         Ok(Reply::Checkpoint(it)) if !label.contains(&it.id) => {
-            let same = it.change == ChangeView::default();
-            let change = if same { "as the one before".into() } else { words::change(&it.change) };
+            let same = it.parent.is_some() && it.change == ChangeView::default();
+            let change = if same { "as the one before".into() } else { words::changed(it) };
             let text = format!("{label}: {}  {change}", one_line(&it.id, 40));
             out.note(Level::Done, text);
         }

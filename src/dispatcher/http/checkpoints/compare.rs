@@ -184,5 +184,7 @@ fn answer(from: &Side, to: &Side, difference: Difference) -> CheckpointDiff {
 
 fn file(file: FileDifference) -> DiffFile {
     let (added, removed) = file.lines.unwrap_or_default();
-    DiffFile { path: file.path, added, removed, binary: file.lines.is_none() }
+    let now = file.now.map(str::to_owned);
+    let binary = file.lines.is_none();
+    DiffFile { path: file.path, added, removed, binary, status: file.status, now }
 }

@@ -128,16 +128,20 @@ fn facts(it: &CheckpointView, store_bytes: u64, shared: &Shared, lines: &mut Vec
         lines.push(("name", words::checkpoint(it), Role::Text));
     }
     let change = &it.change;
-    let counts = format!(
-        "+{} -{}  {} new, {} changed, {} deleted",
-        change.lines_added, change.lines_removed, change.added, change.modified, change.deleted
-    );
+    let counts = match it.parent {
+        Some(_) => format!(
+            "+{} -{}  {} new, {} changed, {} deleted",
+            change.lines_added, change.lines_removed, change.added, change.modified, change.deleted
+        ),
+        None => "first".to_owned(),
+    };
     lines.push(("change", counts, Role::Text));
     let out = match it.left_out {
         0 => String::new(),
         count => format!(", {count} left out"),
     };
-    let saved = format!("{} files, {}{out}", it.files, words::bytes(it.bytes));
+    let files = words::count(i64::try_from(it.files).unwrap_or(i64::MAX), "file");
+    let saved = format!("{files}, {}{out}", words::bytes(it.bytes));
     lines.push(("saved", saved, Role::Text));
     match it.stored_bytes {
         Some(bytes) => {
@@ -153,7 +157,9 @@ fn facts(it: &CheckpointView, store_bytes: u64, shared: &Shared, lines: &mut Vec
     }
     let tokens = it.tokens.input.saturating_add(it.tokens.output);
     let cost = words::money(it.cost_usd);
-    lines.push(("by then", format!("{} turns, {tokens} tokens, ${cost}", it.turns), Role::Text));
+    let turns = words::count(it.turns, "turn");
+    let tokens = words::count(i64::try_from(tokens).unwrap_or(i64::MAX), "token");
+    lines.push(("by then", format!("{turns}, {tokens}, ${cost}"), Role::Text));
 }
 
 /// What only the whole checkpoint says.
@@ -185,11 +191,8 @@ fn more(known: &CheckpointDetail, lines: &mut Vec<Line>) {
 fn files(stat: &CheckpointDiff, lines: &mut Vec<Line>) {
     let mut word = "files";
     for file in stat.diff.stat.iter().take(STAT_SHOWN) {
-        let counts = match file.binary {
-            true => "binary".to_owned(),
-            false => format!("+{} -{}", file.added, file.removed),
-        };
-        lines.push((word, format!("{counts:<9} {}", one_line(&file.path, 300)), Role::Text));
+        let (counts, path) = words::file(file);
+        lines.push((word, format!("{counts:<11} {path}"), Role::Text));
         word = "";
     }
     let all = usize::try_from(stat.diff.files).unwrap_or(usize::MAX);

@@ -188,7 +188,7 @@ impl Columns {
         let most = |text: &dyn Fn(&CheckpointView) -> usize| {
             u16::try_from(list.iter().map(text).max().unwrap_or(0)).unwrap_or(u16::MAX)
         };
-        let change = most(&|it| words::change(&it.change).width()).min(13);
+        let change = most(&|it| words::changed(it).width()).min(13);
         let room = width.saturating_sub(LEAD + 1);
         let long = most(&|it| moment(it, shared).width());
         // A date with a time only where a name still has room.
@@ -247,7 +247,7 @@ fn checkpoint(
         Role::Text
     };
     cell(columns.label, &words::checkpoint(it), false, role);
-    cell(columns.change, &words::change(&it.change), true, Role::Text);
+    cell(columns.change, &words::changed(it), true, Role::Text);
     if columns.size != 0 {
         let size = it.stored_bytes.map_or_else(|| "…".to_owned(), words::bytes);
         cell(columns.size, &size, true, Role::Dim);

@@ -79,7 +79,13 @@ fn detail() -> CheckpointDetail {
 }
 
 fn diff() -> CheckpointDiff {
-    let file = |path: &str, added| DiffFile { path: path.into(), added, removed: 4, binary: false };
+    let file = |path: &str, added, status| DiffFile {
+        path: path.into(),
+        added,
+        removed: 4,
+        status: Some(status),
+        ..DiffFile::default()
+    };
     let text = "diff --git a/src/auth.rs b/src/auth.rs\n--- a/src/auth.rs\n+++ b/src/auth.rs\n\
                 @@ -1,2 +1,2 @@\n fn revoke() {\n-    let a = \"old\"; // was\n+    let a = 7;\n\
                 diff --git a/notes.md b/notes.md\n@@ -0,0 +1 @@\n+let it be\n";
@@ -92,7 +98,7 @@ fn diff() -> CheckpointDiff {
         cost_usd: 0.31,
         diff: Diff {
             base: "4f1c2ab".into(),
-            stat: vec![file("src/auth.rs", 82), file("notes.md", 4)],
+            stat: vec![file("src/auth.rs", 82, 'M'), file("notes.md", 4, 'A')],
             files: 2,
             text: text.into(),
             cut: false,

@@ -5,12 +5,13 @@ use crate::{
     api::{
         checkpoints::{Piece, Way},
         error::ErrorKind,
+        types::EventView,
     },
-    domain::checkpoint::Trigger,
+    domain::{checkpoint::Trigger, event::EventBody},
     tui::{
         fixture::{NOW, answer, checkpoint, fleet, press, requests, screen, send, with_tasks},
         model::Model as Dashboard,
-        msg::Msg,
+        msg::{Feed, Msg},
         update::update,
     },
 };
@@ -55,6 +56,43 @@ fn it_looks_right() {
         answer(&mut model, &effects, found);
         insta::assert_snapshot!(format!("recover-{cols}x{rows}"), screen(&model));
     }
+}
+
+#[test]
+fn going_back_to_a_checkpoint_is_undone_by_one_key() {
+    let restored = |safety: Option<&str>| {
+        let body = EventBody::Restored {
+            checkpoint: "cp-gggg2222".parse().unwrap(),
+            safety: safety.map(|it| it.parse().unwrap()),
+            workspace: crate::domain::ids::HostPath::new("/w").unwrap(),
+            files: 2,
+            conversation: None,
+        };
+        let event = EventView {
+            seq: 9,
+            at: NOW,
+            task: "task-kkkk2222".into(),
+            kind: body.kind().to_owned(),
+            text: String::new(),
+            body,
+            view: None,
+        };
+        Msg::Feed(Feed::Event(Box::new(event)))
+    };
+    let (mut model, effects) = open(80, 24, "task-kkkk2222");
+    // What somebody else restores is not undone here.
+    send(&mut model, restored(Some("cp-hhhh2222")));
+    assert_eq!(asked(&press(&mut model, &["z"])), [""; 0]);
+    let mut found = recovery(WayDoes::RestoreResume);
+    found.ways[0].checkpoint = Some("cp-gggg2222".into());
+    answer(&mut model, &effects, Reply::Recovery(Box::new(found)));
+    press(&mut model, &["enter"]);
+    send(&mut model, restored(Some("cp-hhhh2222")));
+    let back = asked(&press(&mut model, &["z"]));
+    assert!(back[0].starts_with("Restore { id: \"cp-hhhh2222\""), "{back:?}");
+    // Once.
+    send(&mut model, restored(Some("cp-iiii2222")));
+    assert_eq!(asked(&press(&mut model, &["z"])), [""; 0]);
 }
 
 #[test]

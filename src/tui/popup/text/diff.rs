@@ -14,7 +14,8 @@ use crate::{
 /// Takes what a task changed.
 pub fn of_task(model: &mut Model, diff: &Diff) {
     let base: String = diff.base.chars().take(12).collect();
-    model.title = format!("Diff  {} files since {}", diff.files, one_line(&base, 12));
+    let files = words::count(diff.files, "file");
+    model.title = format!("Diff  {files} since {}", one_line(&base, 12));
     model.rows = rows(diff, "nothing was changed", None);
 }
 
@@ -32,7 +33,9 @@ pub fn of_checkpoints(model: &mut Model, it: &CheckpointDiff) {
             let c = &it.change;
             let files = format!("{} new, {} changed, {} deleted", c.added, c.modified, c.deleted);
             let cost = words::money(it.cost_usd);
-            let spent = format!("{} turns, {} tokens, ${cost}", it.turns, it.tokens);
+            let (turns, tokens) =
+                (words::count(it.turns, "turn"), words::count(it.tokens, "token"));
+            let spent = format!("{turns}, {tokens}, ${cost}");
             let mut all = vec![Row::fact("files", &files), Row::fact("between", &spent)];
             all.push(Row::default());
             all.extend(rows(&it.diff, "no file differs", None));
@@ -45,11 +48,8 @@ pub fn of_checkpoints(model: &mut Model, it: &CheckpointDiff) {
 fn rows(diff: &Diff, nothing: &str, only: Option<&str>) -> Vec<Row> {
     let mut rows = Vec::new();
     for file in diff.stat.iter().filter(|it| only.is_none_or(|only| it.path == only)) {
-        let counts = match file.binary {
-            true => "binary".to_owned(),
-            false => format!("+{} -{}", file.added, file.removed),
-        };
-        rows.push(Row::fact(&counts, &one_line(&file.path, 400)));
+        let (counts, path) = words::file(file);
+        rows.push(Row::fact(&counts, &path));
     }
     if rows.is_empty() {
         rows.push(Row::new(Some(Role::Dim), nothing));

@@ -67,7 +67,8 @@ fn the_evidence_is_asked_for_and_told_with_its_times() {
 fn a_diff_goes_from_file_to_file() {
     let (mut model, effects) = shown(80, 24, "d");
     let (id, _) = request(&effects).unwrap();
-    let file = |path: &str| DiffFile { path: path.into(), added: 1, removed: 1, binary: false };
+    let file =
+        |path: &str| DiffFile { path: path.into(), added: 1, removed: 1, ..DiffFile::default() };
     let body = |path: &str| {
         let context = "  same\n".repeat(30);
         format!("diff --git a/{path} b/{path}\n@@ -1 +1 @@\n-old\n+new\n{context}")
@@ -104,7 +105,7 @@ fn it_is_drawn_at_every_size() {
 fn code_in_a_diff_has_its_colours_and_its_sign() {
     let (mut model, effects) = shown(80, 24, "d");
     let (id, _) = request(&effects).unwrap();
-    let file = DiffFile { path: "a.rs".into(), added: 1, removed: 1, binary: false };
+    let file = DiffFile { path: "a.rs".into(), added: 1, removed: 1, ..DiffFile::default() };
     let text = "diff --git a/a.rs b/a.rs\n--- a/a.rs\n+++ b/a.rs\n@@ -1,2 +1,2 @@\n let a = 1;\n\
                 -let b = \"/* it\";\n+let b = 2; /* is\n+let it be */\n-let c = 3;\n";
     let diff =
