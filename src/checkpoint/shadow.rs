@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What every script of ours begins with.
-const PRELUDE: &str = include_str!("scripts/prelude.sh");
+const PRELUDE: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/above.sh"));
 
 const FORGET: &str = "[ -e \"$1/HEAD\" ] || exit 0; \
     exec git --git-dir=\"$1\" update-ref -d \"refs/checkpoints/$2\"";

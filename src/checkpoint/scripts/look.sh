@@ -263,7 +263,12 @@ enter() {
         standard=--exclude-standard exclude=$tmp/exclude.$1
         : >"$exclude"
         case $1 in
-        0) [ -z "$repo" ] || [ ! -s "$common/info/exclude" ] || cat "$common/info/exclude" ;;
+        0)
+            if [ -n "$repo" ]; then
+                [ ! -s "$common/info/exclude" ] || cat "$common/info/exclude"
+                above
+            fi
+            ;;
         *) cat "$root/.git/info/exclude" || cat "$(git --git-dir="$root/.git" rev-parse --git-path info/exclude)" ;;
         esac >"$exclude" 2>/dev/null
     fi

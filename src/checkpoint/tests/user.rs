@@ -251,3 +251,26 @@ async fn a_directory_of_a_repository_is_saved_by_itself() {
     let at = saved.meta.position.unwrap();
     assert!(!at.inside && !at.staged && at.head.is_some());
 }
+
+#[tokio::test]
+async fn below_the_top_of_its_repository_the_rules_above_hold_too() {
+    let mut world = World::new();
+    let rules = "# no rule\n*.log\n/sub/deep/out\nsub/*/tmp/\n**/cache\n/other\n/sub/deep\n\
+                 /sub/deep/sub/x\n!keep.log\n/elsewhere/plain\n";
+    world.write(".gitignore", rules);
+    world.write("sub/.gitignore", "deep/[ab]\n/plain\n*.o");
+    world.write("sub/deep/.gitignore", "!wanted.o\n");
+    world.run("git init -q; echo private >>.git/info/exclude").await;
+    world.ws = world.ws.join("sub/deep");
+    let gone = ["x.log", "in/x.log", "out", "tmp/x", "in/cache/x", "a", "b", "x.o", "sub/x"];
+    let stay =
+        [".gitignore", "keep.log", "in/out", "in/tmp/x", "other", "c", "plain", "wanted.o", "x"];
+    for name in gone.iter().chain(&stay[1..]).chain(&["private"]) {
+        world.write(name, name);
+    }
+    let saved = world.save().await;
+    let files = world.whole(&saved).await;
+    let names: BTreeSet<String> =
+        files.keys().map(|it| String::from_utf8_lossy(it).into_owned()).collect();
+    assert_eq!(names, stay.iter().map(ToString::to_string).collect());
+}
