@@ -18,7 +18,7 @@ use crate::{
         create::{self, KeptEnv},
         decide::Command as Order,
         recover::Means,
-        session::{host_error, run_dir},
+        session::{host_error, is_unreachable, run_dir},
         watch::Watched,
     },
     domain::{
@@ -94,7 +94,8 @@ enum Failure {
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Failure {
-        Failure::Final(error)
+        // Also in the middle of putting back what is missing.
+        if is_unreachable(&error) { Failure::Unreachable(error) } else { Failure::Final(error) }
     }
 }
 
@@ -562,4 +563,33 @@ fn tmux_key(key: &str) -> String {
         out.push_str(last);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{checkpoint::CheckpointError, dispatcher::keeper::checkpoint_error};
+
+    #[test]
+    fn a_host_that_is_lost_while_a_launch_heals_is_waited_for() {
+        let host = || "far".to_owned();
+        let lost = || ShellError::Unreachable { host: host(), detail: "gone".into() };
+        let slow = || ShellError::Deadline {
+            host: host(),
+            command: "git".into(),
+            limit: Duration::from_secs(1),
+        };
+        // As it comes out of looking, of restoring, and of fetching what is restored.
+        for error in [lost(), slow()] {
+            let seen = Failure::from(host_error(&error));
+            assert!(matches!(seen, Failure::Unreachable(_)), "{error}");
+            let restored = Failure::from(checkpoint_error(&CheckpointError::Shell(error)));
+            assert!(matches!(restored, Failure::Unreachable(_)));
+        }
+        let full = CheckpointError::Full { host: host(), detail: "No space left".into() };
+        let none = ShellError::NoProgram { host: host(), program: "git".into() };
+        for error in [checkpoint_error(&full), host_error(&none)] {
+            assert!(matches!(Failure::from(error), Failure::Final(_)));
+        }
+    }
 }

@@ -62,13 +62,19 @@ impl Live {
     }
 }
 
+/// What is said of a host that does not answer.
+const MAY_BE_ALIVE: &str = "its session may well be alive; try again, or see parhelia status";
+
+/// Tells whether an error is by [`host_error`] of a host that does not answer.
+pub fn is_unreachable(error: &ApiError) -> bool {
+    error.kind == ErrorKind::Host && error.hints.iter().any(|it| it == MAY_BE_ALIVE)
+}
+
 /// Says what a host could not do.
 pub fn host_error(error: &ShellError) -> ApiError {
     let said = ApiError::new(ErrorKind::Host, error.to_string());
     match error {
-        ShellError::Unreachable { .. } | ShellError::Deadline { .. } => {
-            said.hint("its session may well be alive; try again, or see parhelia status")
-        }
+        ShellError::Unreachable { .. } | ShellError::Deadline { .. } => said.hint(MAY_BE_ALIVE),
         ShellError::NoProgram { program, .. } => said.hint(format!("install {program} there")),
         ShellError::File { .. } | ShellError::Other { .. } => said,
     }
