@@ -41,6 +41,9 @@ const COPY_LIMIT: Duration = Duration::from_secs(3600);
 /// How many packs of ours are left apart: git looks into each.
 const PACKS_MAX: &str = if cfg!(test) { "8" } else { "64" };
 
+/// From how many bytes on packs are looked through for long files that differ little.
+pub const LARGE: u64 = if cfg!(test) { 1 << 20 } else { 16 << 20 };
+
 /// Git's priority while nobody waits for it.
 const BACKGROUND: &str = "10";
 
@@ -258,7 +261,8 @@ impl Vault {
         Ok(text.lines().filter_map(of_line).collect())
     }
 
-    /// Gives back the space of what no reference needs, once that is an eighth of the vault. May
+    /// Gives back the space of what no reference needs, once that is an eighth of the vault, and of
+    /// long files that differ little. May
     /// be killed at any moment; runs at low priority. Returns how many bytes the vault is smaller.
     ///
     /// # Errors
@@ -272,7 +276,8 @@ impl Vault {
             let args = [self.repo.dir.as_str()];
             ask(&self.repo, "clean up", CLEAN, &args, Vec::new()).await?;
         }
-        let command = command(COLLECT, &[self.repo.dir.as_str(), PACKS_MAX]);
+        let large = LARGE.to_string();
+        let command = command(COLLECT, &[self.repo.dir.as_str(), PACKS_MAX, &large]);
         let work = pipe::held(&*self.repo.shell, &command);
         let output = pipe::within(limit, &*self.repo.shell, "git pack-objects", work).await??;
         checked(&self.repo, "collect what is not needed", output)?;

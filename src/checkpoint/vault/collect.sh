@@ -1,8 +1,9 @@
 # Makes one pack of what the references of the repository $1 need and drops the rest, if enough can
-# be won or there are more than $2 packs. May be killed at any moment. Standard input stays open as long as someone wants this: if
-# that one dies it must not go on, since another may write here then.
+# be won or there are more than $2 packs; else of those only that are longer than $3 bytes, in which
+# long files may be that differ little. May be killed at any moment. Standard input stays open as
+# long as someone wants this: if that one dies it must not go on, since another may write here then.
 cd "$1" 2>/dev/null || exit 0
-most=$2
+most=$2 long=$3
 GIT_DIR=$PWD
 export GIT_DIR
 exec 3<&0 </dev/null
@@ -51,7 +52,24 @@ last=$(cat collected 2>/dev/null) && last=$(ls -ln "objects/pack/$last.pack" 2>/
     last=$(printf '%s\n' "$last" | awk '{ print $5 }') || last=0
 [ "$count" -gt "$most" ] || [ "$loose" -gt 2000 ] ||
     [ "$((held - needed))" -gt "$((held / 8))" ] ||
-    { [ "$count" -gt 1 ] && [ "$((held - last))" -gt "$((held / 4))" ]; } || exit 0
+    { [ "$count" -gt 1 ] && [ "$((held - last))" -gt "$((held / 4))" ]; } || {
+    large='' many=0
+    for pack in $old; do
+        bytes=$(ls -ln "$pack.pack" | awk '{ print $5 }') || exit
+        [ "$bytes" -le "$long" ] || large="$large $pack" many=$((many + 1))
+    done
+    [ "$many" -gt 1 ] || exit 0
+    name=$(for pack in $large; do
+        git show-index <"$pack.idx" || exit
+    done | awk '{ print $2 }' | ours pack-objects --non-empty --delta-base-offset -q \
+        objects/pack/pack) && [ -n "$name" ] || exit
+    durable "objects/pack/pack-$name".* objects/pack || exit
+    for pack in $large; do
+        [ "$pack" = "objects/pack/pack-$name" ] || rm -f "$pack.idx" "$pack".*
+    done
+    printf 'pack-%s\n' "$name" >collected
+    exit 0
+}
 
 name=$(ours pack-objects --all --honor-pack-keep --non-empty --delta-base-offset -q \
     objects/pack/pack </dev/null) || exit

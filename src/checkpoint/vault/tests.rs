@@ -70,6 +70,28 @@ async fn a_long_file_that_grew_is_kept_as_what_was_added() {
 }
 
 #[tokio::test]
+async fn a_long_file_that_grew_is_made_small_though_the_vault_is_large() {
+    let world = World::new().await;
+    world.run("head -c 16000000 /dev/urandom >ws/much").await;
+    world.run("head -c 3000000 /dev/urandom >ws/long").await;
+    let mut all = vec![world.save("one").await];
+    world.receive(&all[0], true).await.unwrap();
+    world.edit("a little").await;
+    all.push(world.save("two").await);
+    world.receive(&all[1], true).await.unwrap();
+    world.vault.collect(LIMIT).await.unwrap();
+    world.run("head -c 100000 /dev/urandom >>ws/long").await;
+    all.push(world.save("three").await);
+    let grown = world.receive(&all[2], true).await.unwrap();
+    assert!(3_000_000 < grown, "{grown}");
+    let won = world.vault.collect(LIMIT).await.unwrap();
+    assert!(grown < won + 200_000, "{won} of {grown}");
+    assert_eq!(world.vault.collect(LIMIT).await.unwrap(), 0, "once is enough");
+    world.remove_shadow();
+    world.check(&all.iter().collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
 async fn what_is_forgotten_gives_its_room_back() {
     let world = World::new().await;
     let first = world.save("one").await;

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,7 +16,7 @@ use tokio::{
 
 use crate::{
     api::error::{ApiError, ErrorKind},
-    checkpoint::{CheckpointError, retention::expired},
+    checkpoint::{CheckpointError, retention::expired, vault::LARGE},
     dispatcher::keeper::{Keeper, Place, checkpoint_error},
     domain::{
         checkpoint::{Checkpoint, Trigger},
@@ -44,6 +47,8 @@ struct Porter {
     keeper: Keeper,
     waiting: Mutex<mpsc::Receiver<TaskId>>,
     collected: Mutex<Option<Instant>>,
+    /// Whether something large arrived since, which may differ little from what was here.
+    large: AtomicBool,
 }
 
 impl Keeper {
@@ -55,6 +60,7 @@ impl Keeper {
             keeper: self.clone(),
             waiting: Mutex::new(waiting),
             collected: Mutex::default(),
+            large: AtomicBool::new(false),
         });
         for _ in 0..AT_ONCE {
             let porter = Arc::clone(&porter);
@@ -215,7 +221,14 @@ impl Porter {
     /// Fetches what is new of a task, then lets go of what is past keeping.
     async fn serve(&self, id: &TaskId) {
         let Ok(Some(task)) = self.keeper.task(id).await else { return };
-        if let Err(error) = self.keeper.fetch_all(&task).await {
+        let before = self.keeper.newest(id).await.ok().flatten();
+        let fetched = self.keeper.fetch_all(&task).await;
+        let newest = self.keeper.newest(id).await.ok().flatten();
+        if before.is_none_or(|it| !it.is_here()) && newest.is_some_and(|it| Some(LARGE) < it.stored)
+        {
+            self.large.store(true, Ordering::Relaxed);
+        }
+        if let Err(error) = fetched {
             let detail = format!("it is only on its host so far: {}", error.message);
             let error = ApiError { message: detail, ..error };
             let newest = self.keeper.newest(id).await.ok().flatten();
@@ -223,11 +236,21 @@ impl Porter {
             self.keeper.failed(&task, trigger, &error).await;
         }
         match self.keeper.retire(id).await {
-            Ok(0) => (),
+            Ok(0) => self.join().await,
             Ok(_) => self.collect().await,
             Err(error) => tracing::warn!(task = %id, %error, "old checkpoints stay"),
         }
         self.tidy(&task).await;
+    }
+
+    /// Gives back the space of what is large and differs little, as a long file that grew; not
+    /// while others wait to be fetched.
+    async fn join(&self) {
+        let arrivals = &self.keeper.inner.arrivals;
+        let waits = arrivals.capacity() < arrivals.max_capacity();
+        if !waits && self.large.load(Ordering::Relaxed) {
+            self.collect().await;
+        }
     }
 
     /// Packs a shadow repository now and then.
@@ -249,6 +272,7 @@ impl Porter {
         if collected.is_some_and(|it| it.elapsed() < COLLECT_EVERY) {
             return;
         }
+        self.large.store(false, Ordering::Relaxed);
         if let Err(error) = self.keeper.collect().await {
             tracing::warn!(%error, "the space of old checkpoints is not given back");
         }
