@@ -5,6 +5,7 @@ use std::{
     io::Write,
     os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use futures_util::StreamExt;
@@ -387,4 +388,31 @@ fn they_are_named_pinned_found_and_let_go() {
     assert_eq!(left, [made[2].id.clone(), made[0].id.clone()]);
     caller.wait(caller.client.delete_checkpoint(&made[0].id)).unwrap();
     assert_eq!(list(&caller, &id).len(), 1);
+}
+
+#[test]
+fn time_makes_one_where_something_happened_and_none_where_nothing_did() {
+    let sandbox = stand_in::sandbox(2);
+    // The shortest there is.
+    configure(&sandbox, "[checkpoint]\ntriggers = [\"periodic\"]\nauto_interval_minutes = 1\n");
+    repository(&sandbox);
+    let caller = Caller::new(&sandbox);
+    let idle = create(&sandbox, &["--interactive", "risky"]);
+    wait_task(&sandbox, &idle, "to wait", |it| it["activity"] == "idle");
+    let busy = create(&sandbox, &["--interactive", "gate"]);
+    let task = wait_task(&sandbox, &busy, "to work", working);
+    for id in [&idle, &busy] {
+        manual(&caller, id, "before");
+    }
+    fs::write(format!("{}/a", task["workspace"].as_str().unwrap()), "during the turn\n").unwrap();
+    stand_in::open(&sandbox);
+    let made = wait_or_explain(
+        "a checkpoint by the time",
+        PATIENCE + Duration::from_secs(60),
+        || list(&caller, &busy).into_iter().find(|it| it.trigger.as_str() == "periodic"),
+        || format!("{:?}\n{}", triggers(&caller, &busy), log(&sandbox)),
+    );
+    assert_eq!(made.change.modified, 1, "{made:?}");
+    assert_eq!(triggers(&caller, &busy), ["periodic", "manual"]);
+    assert_eq!(triggers(&caller, &idle), ["manual"]);
 }
