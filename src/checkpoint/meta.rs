@@ -84,6 +84,7 @@ pub struct Position {
     /// Whether the git directory lies in the workspace, and so goes with it.
     pub inside: bool,
     /// Branches, tags and stashes with their commits, if `inside`: `refs/heads/x` to its commit.
+    /// Stashes before the newest are `refs/stash@{1}` and so on.
     pub refs: BTreeMap<String, String>,
     /// Remotes with their addresses, without user names and passwords, if `inside`.
     pub remotes: BTreeMap<String, String>,

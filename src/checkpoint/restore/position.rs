@@ -18,8 +18,8 @@ const LOOK: &str = "[ ! -e \"$1/.git\" ] && [ ! -L \"$1/.git\" ] && [ -d \"$1\" 
 
 /// Makes the git directory of the workspace `$1` under a name of its own, with HEAD `$2` (a
 /// reference, or a commit), the objects that the lines of stdin up to an empty one name and all
-/// that they need, and the references that are told after it.
-const MAKE: &str = "top=$1 head=$2 new=$1/.git.parhelia-restoring; umask 022; \
+/// that they need, and the references that are told after it. The rest are stashes, oldest first.
+const MAKE: &str = "top=$1 head=$2 new=$1/.git.parhelia-restoring; umask 022; shift 2; \
     rm -rf \"$new\" || exit; \
     git init -q --bare --template= \"$new\" || exit; \
     mkdir -p \"$new/info\" || exit; \
@@ -32,6 +32,8 @@ const MAKE: &str = "top=$1 head=$2 new=$1/.git.parhelia-restoring; umask 022; \
     GIT_DIR=$new; export GIT_DIR; \
     git config core.bare false && git config core.logAllRefUpdates true || exit; \
     git update-ref --create-reflog -m restored --stdin || exit; \
+    for it do said=$(git log -1 --format=%s \"$it\") && \
+        git update-ref --create-reflog -m \"$said\" refs/stash \"$it\" || exit; done; \
     case $head in refs/*) git symbolic-ref HEAD \"$head\";; \
         ?*) git update-ref --no-deref HEAD \"$head\";; esac";
 
@@ -137,11 +139,12 @@ impl Shadow {
         to: &HostPath,
         limit: Duration,
     ) -> Result<Output, CheckpointError> {
-        let refs = references(position);
+        let (refs, stashes) = (references(position), stashes(position));
         let head = position.head.as_deref().filter(|it| is_id(it));
         let mut wants: Vec<&str> = Vec::new();
         if history {
             wants.extend(refs.iter().map(|(_, id)| *id).chain(head));
+            wants.extend(&stashes);
         }
         wants.extend(Some(staged).filter(|it| !it.is_empty()));
         wants.sort_unstable();
@@ -165,22 +168,37 @@ impl Shadow {
         }
         let branch = branch.filter(|it| is_reference(it));
         let head = branch.as_deref().or(head.filter(|_| history)).unwrap_or_default();
-        let command = self.repo.command(MAKE, &[to.as_str(), head]).stdin(stdin);
+        let mut words = vec![to.as_str(), head];
+        words.extend(stashes.iter().filter(|_| history));
+        let command = self.repo.command(MAKE, &words).stdin(stdin);
         Ok(run(&*self.repo.shell, &command, limit).await?)
     }
 }
 
-/// Returns the references that may be made.
+/// Returns the references that may be made, stashes apart.
 fn references(position: &Position) -> Vec<(&str, &str)> {
     let fine = position.refs.iter().filter(|(name, id)| is_reference(name) && is_id(id));
     fine.map(|(name, id)| (name.as_str(), id.as_str())).collect()
 }
 
-/// Tells whether this is the name of a branch, a tag or the stash by git's rules.
+/// Returns the stashes, oldest first.
+fn stashes(position: &Position) -> Vec<&str> {
+    let number = |name: &str| match name.strip_prefix("refs/stash")? {
+        "" => Some(0),
+        rest => rest.strip_prefix("@{")?.strip_suffix('}')?.parse::<u32>().ok(),
+    };
+    let numbered = |(name, id): (&String, _)| Some((number(name)?, id));
+    let all = position.refs.iter().filter(|(_, id)| is_id(id)).filter_map(numbered);
+    let mut all: Vec<(u32, &String)> = all.collect();
+    all.sort_unstable_by_key(|it| std::cmp::Reverse(it.0));
+    all.into_iter().map(|it| it.1.as_str()).collect()
+}
+
+/// Tells whether this is the name of a branch or a tag by git's rules.
 fn is_reference(name: &str) -> bool {
     let bad = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
     let part = |it: &str| !it.is_empty() && !it.starts_with('.') && !it.ends_with(".lock");
-    (name.starts_with("refs/heads/") || name.starts_with("refs/tags/") || name == "refs/stash")
+    (name.starts_with("refs/heads/") || name.starts_with("refs/tags/"))
         && !name.contains(bad)
         && !name.contains("..")
         && !name.contains("@{")
@@ -193,8 +211,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_branches_tags_and_the_stash_are_made() {
-        for fine in ["refs/heads/a/b", "refs/tags/v1.0", "refs/stash", "refs/heads/ü"] {
+    fn only_branches_and_tags_are_made() {
+        for fine in ["refs/heads/a/b", "refs/tags/v1.0", "refs/heads/ü"] {
             assert!(is_reference(fine), "{fine}");
         }
         let bad = ["HEAD", "refs/heads/", "refs/heads/a..b", "refs/heads/a\nx", "refs/heads/a b"];

@@ -1,4 +1,11 @@
 
+# Adds to what there is of references the stashes before the newest, as many as are kept.
+stashes() {
+    user rev-list -g -n 50 refs/stash 2>/dev/null |
+        awk 'NR > 1 { print "commit " $1 "   refs/stash@{" NR - 1 "}" }' >"$tmp/stashes"
+    cat "$tmp/stashes" >>"$tmp/refs" && cat "$tmp/stashes" >>"$tmp/tips"
+}
+
 # Writes the ignore rules of the directories above a workspace that is not the top of its repository,
 # the nearest last, as the workspace sees them. A rule for the workspace itself is none here: someone
 # works in it.

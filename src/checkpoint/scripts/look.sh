@@ -98,6 +98,7 @@ position() {
         else
             cat "$tmp/refs"
         fi >"$tmp/tips" 2>/dev/null
+        ! [ -f "$common/logs/refs/stash" ] || stashes
     fi
 }
 
@@ -223,8 +224,12 @@ unlist() {
         awk '{ print ":100644 100644 0 0 M"; print }' | tr '\000\n' '\n\000' >>"$tmp/changed.$1"
 }
 
-# For find: names, then what ls says of them, sorted by name.
-list='printf "%s\000" "$@"; printf "\000"; ls -ldnq -- "$@"; printf "\000"'
+# For find: names, then what ls says of them, sorted by name, each in one line: some do that unasked
+# and do not know the letter.
+q=q
+ls -dq / >/dev/null 2>&1 || q=''
+export q
+list='printf "%s\000" "$@"; printf "\000"; ls -ldn$q -- "$@"; printf "\000"'
 empty='printf "%s\000" "$@" >>"$empties"'
 
 # Finds what git does not show: other permissions, empty directories, what is no file, large files,
@@ -241,8 +246,8 @@ walk='
     done
     find . ! -name . -name ".[gG][iI][tT]" -prune -exec sh -c "$list" sh {} + \
         -o \( -path ./. "$@" \) -prune \
-        -o \( -type d -empty -exec sh -c "$empty" sh {} + \
-            -o -type d ! -perm "$dirs" -o -type f ! -perm "$files" ! -perm "$executables" \
+        -o -type d -empty -exec sh -c "$empty" sh {} + -exec sh -c "$list" sh {} + \
+        -o \( -type d ! -perm "$dirs" -o -type f ! -perm "$files" ! -perm "$executables" \
             -o -type f -size "+${huge}c" -o ! -type f ! -type d ! -type l \
             -o -type l -name ".[gG][iI][tT][mM][oO][dD][uU][lL][eE][sS]" -o -name . \) \
             -exec sh -c "$list" sh {} +

@@ -1,6 +1,7 @@
 //! Saving real directories with real git.
 
 mod any;
+mod hosts;
 mod inside;
 mod outside;
 mod plain;

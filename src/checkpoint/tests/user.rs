@@ -274,3 +274,22 @@ async fn below_the_top_of_its_repository_the_rules_above_hold_too() {
         files.keys().map(|it| String::from_utf8_lossy(it).into_owned()).collect();
     assert_eq!(names, stay.iter().map(ToString::to_string).collect());
 }
+
+#[tokio::test]
+async fn all_stashes_come_back_in_their_order() {
+    let world = World::git().await;
+    for name in ["first", "second", "third"] {
+        world.write("a", name);
+        world.run(&format!("git stash push -q -m {name}")).await;
+    }
+    let list = world.run("git stash list").await;
+    assert_eq!(list.lines().count(), 3, "{list}");
+    let saved = world.save().await;
+    // Nothing is taken from what they were borrowed from.
+    let at = world.top.join("elsewhere");
+    let back = world.shadow.restore(None, &saved.commit, &path(&at), LIMIT).await.unwrap();
+    assert_eq!(back.missing, Vec::<String>::new());
+    assert_eq!(world.run_in(&at, "git stash list").await, list);
+    let shown = "git stash show -p stash@{2} | tail -n 2; git fsck --no-progress 2>&1";
+    assert_eq!(world.run_in(&at, shown).await, world.run(shown).await);
+}

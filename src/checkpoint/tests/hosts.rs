@@ -1,0 +1,159 @@
+//! Hosts that are not like this one: a user who may not read everything, and tools that are not
+//! GNU's.
+
+use std::process::Stdio;
+
+use super::*;
+use crate::shell::{Process, Pty, Shell, ShellError, Size};
+
+/// This machine, where commands run behind others and find programs elsewhere first.
+struct Behind {
+    shell: LocalShell,
+    before: Vec<Vec<u8>>,
+    path: Option<String>,
+}
+
+#[async_trait::async_trait]
+impl Shell for Behind {
+    fn host(&self) -> &str {
+        self.shell.host()
+    }
+
+    async fn exec(&self, command: &Command) -> Result<Process, ShellError> {
+        let mut command = command.clone();
+        command.argv.splice(0..0, self.before.iter().cloned());
+        if let Some(path) = &self.path {
+            command = command.env("PATH", path);
+        }
+        self.shell.exec(&command).await
+    }
+
+    async fn open_pty(&self, command: &Command, size: Size) -> Result<Pty, ShellError> {
+        self.shell.open_pty(command, size).await
+    }
+
+    async fn put(&self, path: &HostPath, bytes: &[u8], mode: u32) -> Result<(), ShellError> {
+        self.shell.put(path, bytes, mode).await
+    }
+
+    async fn get(
+        &self,
+        path: &HostPath,
+        offset: u64,
+        max: usize,
+    ) -> Result<Option<Vec<u8>>, ShellError> {
+        self.shell.get(path, offset, max).await
+    }
+}
+
+impl World {
+    fn behind(&mut self, before: &[&str], path: Option<String>) {
+        let before = before.iter().map(|it| it.as_bytes().to_vec()).collect();
+        let shell = Arc::new(Behind { shell: LocalShell::new(), before, path });
+        self.shadow = Shadow::new(shell, &super::path(&self.top.join("run dir")));
+    }
+
+    /// Has everything done by a user who may read only what is theirs, which all of it is.
+    async fn as_nobody(&mut self) {
+        let root = std::fs::metadata(self.top.join("the user's workspace")).unwrap().uid() == 0;
+        if root {
+            self.run_in(&self.top, "chmod 755 . && chown -R 65534:65534 .").await;
+            let no = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+            self.behind(&no, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_user_may_not_read_is_left_out_by_name() {
+    for git in [false, true] {
+        let mut world = if git { World::git().await } else { World::new() };
+        for name in ["fine", "locked", "closed/in", "open/deep/locked", "open/fine"] {
+            world.write(name, name);
+        }
+        world.as_nobody().await;
+        for name in ["locked", "closed", "open/deep/locked"] {
+            world.mode(name, 0);
+        }
+        let saved = world.save().await;
+        let left = world.left(&saved);
+        let files = world.whole(&saved).await;
+        for name in ["locked", "closed", "open/deep/locked"] {
+            assert_eq!(left.get(name), Some(&Why::Unreadable), "{name}: {left:?}");
+        }
+        assert!(files.contains_key(&b"fine"[..]) && files.contains_key(&b"open/fine"[..]));
+        // One that was saved before, and that git tracks.
+        if git {
+            world.mode("b", 0);
+        }
+        world.write("fine", "otherwise");
+        world.mode("fine", 0);
+        world.write("more", "more");
+        let again = world.save_after(Some(&saved)).await;
+        let left = world.left(&again);
+        assert_eq!(left.get("fine"), Some(&Why::Unreadable), "{left:?}");
+        assert!(world.whole(&again).await.contains_key(&b"more"[..]));
+        world.mode("closed", 0o755);
+    }
+}
+
+/// Makes a directory with busybox under the names of all tools that it has; nothing where there is
+/// no busybox.
+fn tools(world: &World) -> Option<String> {
+    let dir = world.top.join("tools");
+    std::fs::create_dir(&dir).unwrap();
+    let list = std::process::Command::new("busybox").arg("--list").stderr(Stdio::null()).output();
+    let Ok(list) = list else {
+        eprintln!("skipped: there is no busybox");
+        return None;
+    };
+    let busybox = std::process::Command::new("sh").args(["-c", "command -v busybox"]).output();
+    let busybox = String::from_utf8(busybox.unwrap().stdout).unwrap();
+    for name in String::from_utf8(list.stdout).unwrap().lines() {
+        let _ = std::os::unix::fs::symlink(busybox.trim(), dir.join(name));
+    }
+    Some(format!("{}:{}", dir.display(), std::env::var("PATH").unwrap()))
+}
+
+#[tokio::test]
+async fn tools_that_are_not_gnu_s_do_as_well() {
+    for git in [false, true] {
+        let mut world = if git { World::git().await } else { World::new() };
+        let Some(path) = tools(&world) else { return };
+        world.behind(&[], Some(path));
+        for name in ["a b", "line\nbreak", "-dash", "x/y/z", "program"] {
+            world.write(name, name);
+        }
+        world.write(".env", "secret");
+        world.mode("program", 0o755);
+        world.mode("a b", 0o640);
+        std::fs::create_dir_all(world.ws.join("empty/in it")).unwrap();
+        world.run("ln -s nowhere link; mkfifo pipe").await;
+        world.run("git init -q nest; echo n >nest/n; touch -d '2001-02-03 04:05:06' x/y/z").await;
+        let saved = world.save().await;
+        let all = tree(&world.ws, &[".git", ".env"]);
+        same(&world.whole(&saved).await, &all);
+        let left = world.left(&saved);
+        assert_eq!(left.get("pipe"), Some(&Why::Special), "{left:?}");
+        assert_eq!(left.get(".env"), Some(&Why::Secret), "{left:?}");
+        let manifest = world.manifest(&saved, 0).await;
+        assert_eq!(manifest.files.get(&b"a b"[..]), Some(&0o640), "{:?}", manifest.files);
+        assert!(manifest.empty.contains(&b"empty/in it"[..]), "{:?}", manifest.empty);
+        assert!(world.is_same(&saved).await);
+        world.write("x/y/z", "other");
+        std::fs::remove_file(world.ws.join("-dash")).unwrap();
+        let next = world.save_after(Some(&saved)).await;
+        assert_eq!((next.change.modified, next.change.deleted), (1, 1));
+        // And back, in place and elsewhere.
+        let to = super::path(&world.top.join("elsewhere"));
+        let back = world.shadow.restore(None, &saved.commit, &to, LIMIT).await.unwrap();
+        assert_eq!(back.missing, Vec::<String>::new());
+        same(&tree(&world.top.join("elsewhere"), &[".git"]), &all);
+        let to = super::path(&world.ws);
+        let back = world.shadow.restore(Some(&next.commit), &saved.commit, &to, LIMIT).await;
+        assert_eq!(back.unwrap().missing, Vec::<String>::new());
+        same(&tree(&world.ws, &[".git", ".env"]), &all);
+        world.shadow.tidy(LIMIT).await.unwrap();
+        same(&world.whole(&saved).await, &all);
+    }
+}
