@@ -1,8 +1,6 @@
 //! Hosts that are not like this one: a user who may not read everything, and tools that are not
 //! GNU's.
 
-use std::process::Stdio;
-
 use super::*;
 use crate::shell::{Process, Pty, Shell, ShellError, Size};
 
@@ -99,27 +97,23 @@ async fn what_the_user_may_not_read_is_left_out_by_name() {
 
 /// Makes a directory with busybox under the names of all tools that it has; nothing where there is
 /// no busybox.
-fn tools(world: &World) -> Option<String> {
-    let dir = world.top.join("tools");
-    std::fs::create_dir(&dir).unwrap();
-    let list = std::process::Command::new("busybox").arg("--list").stderr(Stdio::null()).output();
-    let Ok(list) = list else {
+async fn tools(world: &World) -> Option<String> {
+    let script = "busybox=$(command -v busybox) || exit 0; mkdir tools; \
+        for it in $(busybox --list); do ln -s \"$busybox\" \"tools/$it\"; done; \
+        echo \"$PWD/tools:$PATH\"";
+    let path = world.run_in(&world.top, script).await;
+    if path.is_empty() {
         eprintln!("skipped: there is no busybox");
         return None;
-    };
-    let busybox = std::process::Command::new("sh").args(["-c", "command -v busybox"]).output();
-    let busybox = String::from_utf8(busybox.unwrap().stdout).unwrap();
-    for name in String::from_utf8(list.stdout).unwrap().lines() {
-        let _ = std::os::unix::fs::symlink(busybox.trim(), dir.join(name));
     }
-    Some(format!("{}:{}", dir.display(), std::env::var("PATH").unwrap()))
+    Some(path)
 }
 
 #[tokio::test]
 async fn tools_that_are_not_gnu_s_do_as_well() {
     for git in [false, true] {
         let mut world = if git { World::git().await } else { World::new() };
-        let Some(path) = tools(&world) else { return };
+        let Some(path) = tools(&world).await else { return };
         world.behind(&[], Some(path));
         for name in ["a b", "line\nbreak", "-dash", "x/y/z", "program"] {
             world.write(name, name);
