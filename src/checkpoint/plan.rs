@@ -265,7 +265,7 @@ impl Planner<'_> {
     /// Tells whether a file is taken; else why not, or nothing if it is not of this unit at all.
     fn judge(&self, path: &[u8]) -> Result<(), Option<Why>> {
         let (rules, work) = (self.context.rules, self.part.how == How::Work);
-        if !self.is_mine(path) || !work && path.ends_with(b".lock") {
+        if !self.is_mine(path) || self.is_lock(path) {
             return Err(None);
         }
         let whole = self.part.join(path);
@@ -294,6 +294,12 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Tells whether it is a lock of a repository. What is only called as if is none.
+    fn is_lock(&self, path: &[u8]) -> bool {
+        let git = self.part.how == How::Git && name_of(&self.part.path) == b".git";
+        git && path.ends_with(b".lock")
+    }
+
     /// Tells whether `inner` is directly inside this one.
     fn is_around(&self, inner: &Part) -> bool {
         self.part.below(&inner.path).is_some()
@@ -304,7 +310,7 @@ impl Planner<'_> {
     fn special(&self, taking: &mut Taking) {
         for (path, found) in &self.listing.found {
             let file = matches!(found.kind, b'-' | b'l' | b'd');
-            let lock = self.part.how == How::Git && path.ends_with(b".lock");
+            let lock = self.is_lock(path);
             let refused = is_refused(path, Some(found)) && !self.is_elsewhere(path);
             if !file && !lock && (refused || self.is_mine(path)) && !self.listing.is_ignored(path) {
                 self.leave(taking, path, Why::Special);
@@ -335,7 +341,7 @@ impl Planner<'_> {
         for (path, found) in &listing.found {
             let mine = path.is_empty() || self.is_mine(path);
             let passed = listing.is_ignored(path) && !taking.add.contains(path);
-            let lock = self.part.how == How::Git && path.ends_with(b".lock");
+            let lock = self.is_lock(path);
             if mine && !passed && !lock && !left.contains(&*self.part.join(path)) {
                 self.record(&mut taking.manifest, path, *found);
             }

@@ -299,9 +299,34 @@ by_walk() {
     esac
 }
 
+# For repositories that an index names: says which are not there, or are none any more.
+hollow='for path; do
+    [ -d "./$path" ] && [ ! -h "./$path" ] && { [ -e "./$path/.git" ] || [ -h "./$path/.git" ]; } ||
+        printf "%s\000" "$path"
+done'
+
+# For files that an index names: says which are no directories, but for repositories.
+real='for path; do
+    [ -d "./$path" ] && [ ! -h "./$path" ] && [ ! -e "./$path/.git" ] || printf "%s\000" "$path"
+done'
+
+# For directories: lists the files in them as git does.
+within='for path; do
+    find "./$path" -name ".[gG][iI][tT]" -prune -o \( -type f -o -type l \) \
+        -exec sh -c '\''for path; do printf "%s\000" "${path#./}"; done'\'' sh {} +
+done'
+
+# Takes what was found so out of the index: git does not look into what it takes for a repository.
+unlink_hollow() {
+    [ ! -s "$tmp/hollow.$1" ] || git update-index -z --force-remove --stdin <"$tmp/hollow.$1" || stop 43
+}
+
 # Looks at a unit by git and find.
 by_lists() {
     rm -f "$tmp/state.$1"
+    git ls-files -s -z | tr '\000\n' '\n\000' | awk '/^160000 / { print substr($0, index($0, "\t") + 1) }' |
+        tr '\000\n' '\n\000' | xargs -0 sh -c "$hollow" sh >"$tmp/hollow.$1" || stop 43
+    unlink_hollow "$1"
     empties=$tmp/empty.$1
     export empties
     : >"$empties"
@@ -329,6 +354,11 @@ by_lists() {
     listing=$!
     git diff-files -z --raw --no-abbrev --ignore-submodules=all >"$tmp/changed.$1" || stop 43
     wait "$listing" || { cat "$tmp/shut.$1" >&2; stop 43; }
+    # A unit without rules is taken whole; git does not look into repositories in it.
+    [ -n "$standard" ] || {
+        tr '\000\n' '\n\000' <"$tmp/new.$1" | sed -n 's|/$||p' | tr '\000\n' '\n\000' |
+            xargs -0 sh -c "$within" sh >>"$tmp/new.$1" || stop 43
+    }
     wait "$walking" || { cat "$tmp/lost.$1" >&2; stop 43; }
 }
 
@@ -341,7 +371,12 @@ ignored_of_indexes() {
             (ws=$root; user ls-files -z -c -i $standard)
         elif [ -n "$repo" ]; then
             user ls-files -z -c -i $standard
-        fi >"$tmp/forced.$1" 2>/dev/null
+        fi >"$tmp/named.$1" 2>/dev/null
+        if [ -s "$tmp/named.$1" ]; then
+            xargs -0 sh -c "$real" sh <"$tmp/named.$1" >"$tmp/forced.$1"
+            # Nobody would see what it becomes.
+            cmp -s "$tmp/named.$1" "$tmp/forced.$1" || rm -f "$tmp/state.$1"
+        fi
         :
     } &
     [ "$ways" != ours ] || wait "$!"
@@ -360,7 +395,7 @@ look() {
         unconvert || stop 43
     fi
     ways=other
-    by_walk "$1" || by_lists "$1"
+    if by_walk "$1"; then unlink_hollow "$1"; else by_lists "$1"; fi
     [ "$1" != 0 ] || [ -z "$converting" ] || unlist "$1"
     if [ -n "$standard" ]; then
         ignored_of_indexes "$1"

@@ -6,7 +6,8 @@
 # is one. Writes into TMP what look.sh prints: changed, new, ignored, empty, shut, and `seen` in
 # place of what find finds. Into `rules` goes `none` if nothing can be ignored; `same` if what is
 # ignored of the indexes cannot have changed, `ours` if that is so of ours, and else `other`. Into
-# `looked` goes `quick`, or why it was not, and into `attributes` something if there are any. From `state` STATE is made when the index is in its
+# `looked` goes `quick`, or why it was not, into `attributes` something if there are any, and into
+# `hollow` what the index takes for repositories and is none. From `state` STATE is made when the index is in its
 # place. Without STATE, or if it is of another index, of other rules, or in doubt, all is looked at;
 # none is used or made if it is empty. Ends with 3 if it cannot be done this way, 4 if git refuses.
 #
@@ -206,17 +207,13 @@ sub ignored {
     return { map { (substr($_, 2), 1) } split /\0/, $all };
 }
 
-my (%known, %around, $links);
+my (%known, %around, %links, @hollow);
 
-# Returns whether the index holds a repository at this path.
-sub is_link {
+# Returns whether there is a repository at this path.
+sub is_repository {
     my ($path) = @_;
-    if (!$links) {
-        my $all = said('git', 'ls-files', '-s', '-z');
-        die "git ls-files: $?\n" if $?;
-        $links = { map { /\A160000 [0-9a-f]+ \d\t(.*)\z/s ? ($1, 1) : () } split /\0/, $all };
-    }
-    return $links->{$_[0]};
+    my @state = lstat $path;
+    return @state && S_ISDIR($state[2]) && defined +(lstat "$path/.git")[0];
 }
 
 my ($has_split, $half) = (1, 0);
@@ -280,9 +277,10 @@ sub sort_out {
             my $path = $record->[0] eq '.' ? $name : "$record->[0]/$name";
             if ($letter eq 'd' ? $around{$path} : $known{$path}) {
                 push @dirs, $path if $letter eq 'd';
-            } elsif ($letter eq 'd' and $known{$path} and is_link($path)) {
+            } elsif ($letter eq 'd' and $links{$path}) {
                 # What is in it is not of the unit around it.
                 my $inner = look_into($path) or next;
+                $in_doubt = 1 unless is_repository($path);
                 push @records, [@$inner[0, 1], "$inner->[2]k", []];
             } else {
                 push @asked, [$path, $letter, $place];
@@ -311,9 +309,18 @@ sub sort_out {
 }
 
 sub look_at_all {
-    my $all = said('git', 'ls-files', '-z');
+    my $all = said('git', 'ls-files', '-s', '-z');
     die "git ls-files: $?\n" if $?;
-    for my $name (split /\0/, $all) {
+    for my $entry (split /\0/, $all) {
+        my $name = substr $entry, 1 + index $entry, "\t";
+        if (substr($entry, 0, 6) eq '160000') {
+            # What is where a repository was is as anything else.
+            if (!is_repository($name)) {
+                push @hollow, $name;
+                next;
+            }
+            $links{$name} = 1;
+        }
         $known{$name} = 1;
         my $above = $name;
         while ((my $at = rindex $above, '/') >= 0) {
@@ -409,7 +416,10 @@ sub look_at_changes {
             $device = $state[0] if @state and !defined $device;
             my $state = @state ? join ' ', @state[0, 1, 2, 4, 5, 9, 10] : '';
             my $flags = substr $line, $next + 1, index($line, "\0", $next + 1) - $next - 1;
-            next if %gone and is_below($path, \%gone);
+            if (%gone and is_below($path, \%gone)) {
+                die "a repository came or went\n" if $flags =~ /k/;
+                next;
+            }
             if ($flags !~ /\A-[oegk]*\z/ or $state ne substr $line, $end + 1, $next - $end - 1) {
                 my (undef, undef, undef, undef, @names) = split /\0/, $line;
                 look_again($path, $flags, \@names, \%gone, \%tried);
@@ -485,6 +495,7 @@ my $done = eval {
     }
     spill('looked', $quick ? 'quick' : $@ || 'nothing is kept');
     spill('attributes', $attributes) unless $quick;
+    spill('hollow', join '', map {"$_\0"} @hollow);
     spill('rules', !has_rules() ? 'none' : !$quick ? 'other' : $is_theirs ? 'same' : 'ours');
     waitpid $git, 0;
     exit 4 if $?;

@@ -77,6 +77,115 @@ async fn submodules_stay_links_and_are_saved() {
     assert!(world.is_same(&saved).await);
 }
 
+/// Saves as one who knows what was seen before, and by git and find alone, which must see the same.
+async fn saved_both_ways(world: &World, previous: Option<&Made>) -> Made {
+    let saved = world.save_after(previous).await;
+    let files = world.whole(&saved).await;
+    same(&files, &tree(&world.ws, &[".git"]));
+    let mut order = Order { previous: Some(saved.commit.clone()), ..world.order() };
+    order.rules.include = vec!["nothing is called so".into()];
+    // By nobody who saw anything before.
+    let fresh = Shadow::new(world.shell.clone(), &path(&world.top.join("other run")));
+    let _ = std::fs::remove_dir_all(world.top.join("other run"));
+    let first = fresh.save(&Order { previous: None, ..order.clone() }).await;
+    let listed = made(first).meta;
+    assert_eq!((listed.files, &listed.units), (saved.meta.files, &saved.meta.units));
+    assert_eq!(
+        world.shadow.save(&Order { unless_same: true, ..order }).await.unwrap(),
+        Saved::Same
+    );
+    saved
+}
+
+/// Has a submodule `lib` that is there.
+const WITH_LIB: &str = "git init -q ../lib && (cd ../lib && git config user.name T && git config user.email t@t \
+    && echo l >l && git add . && git commit -qm lib) \
+    && git -c protocol.file.allow=always submodule --quiet add ../lib lib && git commit -qm sub";
+
+#[tokio::test]
+async fn files_where_the_index_names_a_repository_that_is_none_are_saved() {
+    // Known before anything is saved, or after.
+    for knew in [false, true] {
+        let world = World::git().await;
+        world.run(WITH_LIB).await;
+        let mut last = if knew { Some(world.save().await) } else { None };
+        for step in [
+            "rm -rf lib && mkdir -p lib/in && echo x >lib/x && echo y >lib/in/y",
+            "echo more >lib/x && echo z >lib/in/z",
+            "rm -rf lib && echo a file >lib",
+            "rm -f lib && ln -s nowhere lib",
+            "rm -f lib && git -c protocol.file.allow=always submodule --quiet update --init && rm lib/.git",
+            "rm -rf lib",
+        ] {
+            world.run(step).await;
+            let saved = saved_both_ways(&world, last.as_ref()).await;
+            assert_eq!(world.left(&saved), BTreeMap::new(), "{step}");
+            last = Some(saved);
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_of_a_hollow_submodule_are_saved_in_a_linked_work_tree_and_come_back() {
+    let mut world = World::git().await;
+    world.run(WITH_LIB).await;
+    world.run("git worktree add -q ../linked").await;
+    world.ws = world.top.join("linked");
+    world.write("lib/x", "x");
+    let saved = saved_both_ways(&world, None).await;
+    let at = world.top.join("elsewhere");
+    let back = world.shadow.restore(None, &saved.commit, &path(&at), LIMIT).await.unwrap();
+    assert_eq!(back.missing, Vec::<String>::new());
+    assert_eq!(std::fs::read(at.join("lib/x")).unwrap(), b"x");
+}
+
+#[tokio::test]
+async fn a_link_to_a_repository_goes_with_its_directory() {
+    let world = World::git().await;
+    world.run(WITH_LIB).await;
+    let first = world.save().await;
+    assert!(world.whole(&first).await.contains_key(&b"lib"[..]));
+    world.run("rm -rf lib").await;
+    let second = saved_both_ways(&world, Some(&first)).await;
+    assert_eq!(second.meta.units, []);
+}
+
+#[tokio::test]
+async fn an_ignored_submodule_that_is_hollow_disturbs_nothing() {
+    let world = World::git().await;
+    world.run(WITH_LIB).await;
+    world.run("rm -rf lib && mkdir lib && echo lib >>.gitignore").await;
+    let saved = world.save().await;
+    assert_eq!(world.left(&saved), BTreeMap::new());
+    same(&world.whole(&saved).await, &tree(&world.ws, &[".git"]));
+    assert!(world.is_same(&saved).await);
+}
+
+#[tokio::test]
+async fn work_trees_inside_what_is_only_called_like_a_repository_are_saved() {
+    let world = World::new();
+    world.write(".GIT/x.lock", "x");
+    world.write("a/.Git/r/file", "f");
+    world.write("a/.Git/r/in/Cargo.lock", "l");
+    world.run("git init -q a/.Git/r && git init -q .GIT/two/repo && echo t >.GIT/two/repo/t").await;
+    let saved = saved_both_ways(&world, None).await;
+    world.write("a/.Git/r/file", "changed");
+    world.write("a/.Git/r/new", "new");
+    let saved = saved_both_ways(&world, Some(&saved)).await;
+    assert_eq!(world.left(&saved), BTreeMap::new());
+}
+
+#[tokio::test]
+async fn a_round_that_finds_only_files_of_such_names_is_looked_at() {
+    let world = World::new();
+    world.write("a/.GIT", "a file");
+    world.write("b", "b");
+    std::os::unix::fs::symlink("nowhere", world.ws.join(".gitmodules")).unwrap();
+    let saved = saved_both_ways(&world, None).await;
+    assert!(saved.meta.units.iter().all(|it| it.kind == UnitKind::Git));
+    assert_eq!(saved.meta.units.len(), 2);
+}
+
 #[tokio::test]
 async fn whatever_is_called_git_is_saved() {
     let world = World::new();
