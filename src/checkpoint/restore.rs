@@ -115,7 +115,7 @@ impl Shadow {
     ///
     /// With `from` (a checkpoint just made of `to`) only what differs is touched: files that
     /// changed since, or that are in no checkpoint, are never overwritten. Without it, `to` must
-    /// be empty or not be there. Files that are ignored or were left out stay as they are. If the
+    /// be empty or not be there, or hold just that already. Files that are ignored or were left out stay as they are. If the
     /// git directory was in the workspace and is gone it is made anew: branches, HEAD, index. A
     /// git directory that is there is left as it is.
     ///

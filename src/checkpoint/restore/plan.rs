@@ -237,7 +237,9 @@ impl Plan {
             return Ok(());
         }
         if goal.from.is_none() && (top.is_empty() || !goal.again) {
-            self.in_the_way.extend(top);
+            if top.is_empty() || !self.is_there(repo, goal, &top).await? {
+                self.in_the_way.extend(top);
+            }
             return Ok(());
         }
         self.compare(repo, goal).await?;
@@ -255,6 +257,28 @@ impl Plan {
         }
         self.in_the_way = judge(&self.steps, &places);
         Ok(())
+    }
+
+    /// Tells whether a directory that should be empty, and holds `top`, is as it shall be already:
+    /// an attempt ended when all was done, and nobody heard of it.
+    async fn is_there(
+        &mut self,
+        repo: &Repo,
+        goal: &Goal<'_>,
+        top: &[Vec<u8>],
+    ) -> Result<bool, CheckpointError> {
+        let begins = |path: &[u8], it: &[u8]| path == it || below(path, it).is_some();
+        let paths = || self.steps.keys().chain(&self.to.empty).chain(self.to.dirs.keys());
+        if !top.iter().all(|it| paths().any(|path| begins(path, it))) {
+            return Ok(false);
+        }
+        let before = self.steps.clone();
+        self.compare(repo, goal).await?;
+        let is_there = self.steps.values().all(|it| it.is == Is::To);
+        if !is_there {
+            self.steps = before;
+        }
+        Ok(is_there)
     }
 
     /// Finds out which files are as which state has them.

@@ -62,6 +62,28 @@ async fn a_directory_named_as_repositories_are_but_for_case_comes_back() {
     there_and_back(odd(".GIT", "1"), odd(".GIT", "2"), false).await;
 }
 
+#[tokio::test]
+async fn what_is_there_already_is_restored_once_more_and_nothing_else_is() {
+    let bench = Bench::new();
+    bench.fill(&dir([("a", file("a")), ("n", plain([("x", file("x"))])), ("e", plain([]))])).await;
+    let saved = bench.save(None).await;
+    let to = host(&bench.path("elsewhere"));
+    // The second is as if the first had been killed after its last command.
+    for _ in 0..2 {
+        let restored = bench.shadow.restore(None, &saved, &to, WHOLE).await.unwrap();
+        assert_eq!(restored.missing, [""; 0]);
+        assert_eq!(std::fs::read(bench.path("elsewhere/n/x")).unwrap(), b"x");
+    }
+    for (path, content) in [("n/x", ""), ("n/x", "mine"), ("mine", "m")] {
+        let at = bench.path("elsewhere").join(path);
+        std::fs::write(&at, content).unwrap();
+        let refused = bench.shadow.restore(None, &saved, &to, WHOLE).await;
+        assert!(matches!(refused, Err(CheckpointError::InTheWay { .. })), "{path}: {refused:?}");
+        assert_eq!(std::fs::read(&at).unwrap(), content.as_bytes());
+        std::fs::write(bench.path("elsewhere/n/x"), "x").unwrap();
+    }
+}
+
 /// What `mine` says is written after it was looked at, and before anything is changed.
 async fn raced(a: Nodes, b: Nodes, path: &str) -> (Bench, Result<Vec<String>, CheckpointError>) {
     let bench = Bench::new();
