@@ -96,28 +96,18 @@ fn nodes() -> impl Strategy<Value = Nodes> {
     collection::btree_map(name(), node, 0..7).prop_map(without_odd_files)
 }
 
-/// Leaves of what is called `.git` in odd case only directories, without repositories in them.
+/// Leaves of what is called `.git` in odd case only directories.
 fn without_odd_files(nodes: Nodes) -> Nodes {
     let fine = |name: &[u8], node: &Node| {
         !name.eq_ignore_ascii_case(b".git") || matches!(node, Node::Dir(..))
     };
-    let inner = |name: &[u8], node| match node {
-        Node::Dir(nodes, mode) if name.eq_ignore_ascii_case(b".git") => {
-            Node::Dir(leaves(nodes), mode)
-        }
+    let inner = |node| match node {
         Node::Repository(nodes, commit) => Node::Repository(without_odd_files(nodes), commit),
         Node::Dir(nodes, mode) => Node::Dir(without_odd_files(nodes), mode),
         other => other,
     };
     let all = nodes.into_iter().filter(|(name, node)| fine(name, node));
-    all.map(|(name, node)| (name.clone(), inner(&name, node))).collect()
-}
-
-fn leaves(mut nodes: Nodes) -> Nodes {
-    nodes.retain(|name, it| {
-        !name.eq_ignore_ascii_case(b".git") && matches!(it, Node::File(..) | Node::Link(..))
-    });
-    nodes
+    all.map(|(name, node)| (name, inner(node))).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test waits for git on a thread of its own")]
@@ -234,19 +224,6 @@ async fn elsewhere(nodes: Nodes, repository: bool) {
 const BEGIN: &str = "git init -q .; git add -A . 2>/dev/null || :; \
     git commit -q --allow-empty -m one";
 
-/// Leaves out of `b` plain directories where `a` has a repository that the index of the one around it
-/// names: git does not look into such, and so they are not saved.
-fn without_hidden(a: &Nodes, b: Nodes) -> Nodes {
-    let each = |(name, node): (Vec<u8>, Node)| match (a.get(&name), node) {
-        (Some(Node::Repository(_, true)), Node::Dir(..)) => None,
-        (Some(Node::Dir(a, _)), Node::Dir(b, mode)) => {
-            Some((name, Node::Dir(without_hidden(a, b), mode)))
-        }
-        (_, node) => Some((name, node)),
-    };
-    b.into_iter().filter_map(each).collect()
-}
-
 pub(super) async fn there_and_back(a: Nodes, b: Nodes, repository: bool) {
     let bench = Bench::new();
     bench.fill(&a).await;
@@ -303,7 +280,6 @@ proptest! {
 
     #[test]
     fn any_tree_comes_back_in_place(a in nodes(), b in nodes(), repository in any::<bool>()) {
-        let b = if repository { without_hidden(&a, b) } else { b };
         wait(there_and_back(a, b, repository));
     }
 }
