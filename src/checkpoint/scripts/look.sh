@@ -441,7 +441,7 @@ elif [ -e "$shadow/secrets" ]; then
     : >"$tmp/recall"
 fi
 converting='' odd='' begun=''
-if [ "$1" = 0 ]; then
+if [ "${1-}" = 0 ]; then
     know
     borrow
     if [ -f "$shadow/index.0" ]; then
