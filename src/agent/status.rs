@@ -33,6 +33,7 @@ impl Status {
             attempt,
             conversation: self.conversation.clone(),
             total: self.total,
+            model: self.model.clone(),
             gauges: Some(Gauges {
                 context_percent: self.context_percent,
                 lines_added: self.lines.0,

@@ -1,5 +1,6 @@
 //! The client's side of the dispatcher's interface.
 
+pub mod budget;
 mod checkpoints;
 
 use std::{
@@ -16,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::api::{
     ATTACH_PROTOCOL, REVISION, REVISION_HEADER, VERSION,
+    budget::BudgetView,
     error::{ApiError, ErrorKind},
     types::{
         Answer, CreateTask, Created, Diff, DryRun, EventView, LogLine, Losses, Prompt, Retry, Sent,
@@ -125,6 +127,8 @@ pub enum Feed {
     Snapshot(Snapshot),
     /// What happened next.
     Event(Box<EventView>),
+    /// How the money stands now.
+    Budget(Box<BudgetView>),
 }
 
 /// An attached terminal: frames of [`crate::api::frames`] both ways.
@@ -515,6 +519,7 @@ impl FeedStream {
             } else if line.is_empty() && !data.is_empty() {
                 return match kind.as_str() {
                     "snapshot" => parse(&data).map(Feed::Snapshot).map(Some),
+                    "budget" => parse(&data).map(|it| Some(Feed::Budget(Box::new(it)))),
                     _ => parse(&data).map(|it| Some(Feed::Event(Box::new(it)))),
                 };
             }

@@ -5,6 +5,7 @@
 //! are what `--json` prints, so a field once shipped keeps its name. The routes are described in
 //! `assets/openapi.json`, which a test compares with what the code says.
 
+pub mod budget;
 pub mod checkpoints;
 pub mod checks;
 pub mod client;
@@ -15,7 +16,7 @@ pub mod view;
 
 /// Raised whenever a client of the old revision would misread a dispatcher of the new one. A
 /// client and a dispatcher of different revisions refuse each other and say so.
-pub const REVISION: u32 = 2;
+pub const REVISION: u32 = 3;
 
 /// The header that carries the client's [`REVISION`].
 pub const REVISION_HEADER: &str = "x-parhelia-revision";

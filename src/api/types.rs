@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    api::view::TaskView,
+    api::{budget::Estimate, view::TaskView},
     domain::{
         event::{Delivery, EventBody},
         task::{Gpu, Isolation, PermissionMode, TaskKind},
@@ -19,7 +19,7 @@ pub const PROMPT_MAX: usize = 1024 * 1024;
 
 /// What tasks may be filtered by: states, activities, and words for several of them: `needs-you`
 /// (waits for a person), `active` (not finished), `open` (has a session).
-pub const STATUSES: [&str; 18] = [
+pub const STATUSES: [&str; 19] = [
     "created",
     "pending",
     "dispatched",
@@ -27,6 +27,7 @@ pub const STATUSES: [&str; 18] = [
     "completed",
     "failed",
     "killed",
+    "parked",
     "dispatch_failed",
     "starting",
     "working",
@@ -133,6 +134,9 @@ pub struct DryRun {
     pub commands: Vec<String>,
     /// What the worker costs per hour, in US dollars; the model's cost comes on top.
     pub price_per_hour_usd: f64,
+    /// What the task is thought to cost.
+    #[serde(default)]
+    pub estimate: Estimate,
 }
 
 /// Ends a session, or takes a task off the queue.

@@ -10,6 +10,7 @@ use crate::{
         event::Tokens,
         state::{Contact, TaskState},
         task::Task,
+        usd::Usd,
     },
     stdx::time::Timestamp,
 };
@@ -21,7 +22,7 @@ pub struct TaskView {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// `CREATED`, `PENDING`, `DISPATCHED`, `RUNNING`, `COMPLETED`, `FAILED`, `KILLED` or
+    /// `CREATED`, `PENDING`, `DISPATCHED`, `RUNNING`, `COMPLETED`, `FAILED`, `KILLED`, `PARKED` or
     /// `DISPATCH_FAILED`.
     pub state: String,
     /// Since when.
@@ -95,10 +96,21 @@ pub struct TaskView {
     pub idle_timeout_seconds: Option<u64>,
     /// Names of variables passed to it.
     pub env: Vec<String>,
-    /// What it cost, in US dollars.
+    /// What it cost, in US dollars, as far as the ledger has it.
     pub cost_usd: f64,
-    /// Where the cost comes from: `reported` by Claude's status line.
+    /// Where the cost comes from: `reported` by Claude, `metered` by our clock, or
+    /// `reported+metered`.
     pub cost_source: String,
+    /// The model's part of the cost.
+    #[serde(default)]
+    pub model_cost_usd: f64,
+    /// What its worker costs per hour; 0 without one.
+    #[serde(default)]
+    pub compute_usd_per_hour: f64,
+    /// Until when the worker's cost is in `cost_usd`.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>)]
+    pub metered_until: Option<Timestamp>,
     /// The most it may cost, in US dollars.
     pub max_cost_usd: Option<f64>,
     /// Tokens by the transcript: an estimate.
@@ -231,8 +243,11 @@ impl From<&Task> for TaskView {
             timeout_seconds: spec.timeout.map(|it| it.as_secs()),
             idle_timeout_seconds: spec.idle_timeout.map(|it| it.as_secs()),
             env: spec.env_names.clone(),
-            cost_usd: task.usage.model.dollars(),
-            cost_source: "reported".into(),
+            cost_usd: task.usage.spent().dollars(),
+            cost_source: cost_source(task).to_owned(),
+            model_cost_usd: task.usage.model.dollars(),
+            compute_usd_per_hour: task.hourly().dollars(),
+            metered_until: task.usage.worker.as_ref().map(|it| it.until),
             max_cost_usd: spec.max_cost.map(|it| it.dollars()),
             tokens: task.usage.tokens.into(),
             turns: task.usage.turns,
@@ -249,6 +264,15 @@ impl From<&Task> for TaskView {
             checkpoint_failed: task.kept.failed.clone(),
             forked_from: task.origin.as_ref().map(|it| it.checkpoint.to_string()),
         }
+    }
+}
+
+/// A task that cost nothing yet is one whose cost Claude would report.
+fn cost_source(task: &Task) -> &'static str {
+    match (task.usage.model, task.usage.compute()) {
+        (_, Usd::ZERO) => "reported",
+        (Usd::ZERO, _) => "metered",
+        _ => "reported+metered",
     }
 }
 
@@ -277,6 +301,7 @@ fn since_and_reason(state: &TaskState) -> (Option<Timestamp>, Option<String>) {
         TaskState::Completed { at, .. } => (Some(*at), None),
         TaskState::Failed { at, reason, .. } => (Some(*at), Some(reason.to_string())),
         TaskState::Killed { at, cause } => (Some(*at), Some(cause.to_string())),
+        TaskState::Parked { at, why } => (Some(*at), Some(why.to_string())),
         TaskState::DispatchFailed { at, reason } => (Some(*at), Some(reason.clone())),
     }
 }

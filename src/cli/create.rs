@@ -335,6 +335,7 @@ fn invalid(message: String) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::budget::Estimate;
     use crate::cli::view::tests::sample;
 
     const PLAIN: Paint = Paint { on: false };
@@ -387,6 +388,7 @@ mod tests {
             notes: vec!["branch main, 2 modified files included".into()],
             commands: vec!["tmux -L parhelia new-session \\\n  -d".into()],
             price_per_hour_usd: 0.0,
+            estimate: Estimate::default(),
         };
         insta::assert_snapshot!(render_plan(&plan, PLAIN), @r"
         Target: local

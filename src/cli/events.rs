@@ -143,6 +143,7 @@ async fn stream(
                 }
                 *since = Some(snapshot.seq);
             }
+            Feed::Budget(_) => (),
             Feed::Event(event) => {
                 *since = Some(event.seq);
                 if task.is_none_or(|it| it == event.task) {

@@ -113,7 +113,7 @@ async fn drain(mut feed: FeedStream, id: &str, changes: &mpsc::Sender<Change>) -
                 }
                 event.view
             }
-            Ok(Some(Feed::Event(_))) => None,
+            Ok(Some(Feed::Event(_) | Feed::Budget(_))) => None,
             Ok(Some(Feed::Snapshot(snapshot))) => {
                 // A gap: a finished task without session is in no snapshot, and is asked for.
                 match snapshot.tasks.into_iter().find(|it| it.id == id) {

@@ -78,6 +78,7 @@ const KEYS: &[Key] = &[
     key!(User, "budget.max_cost_per_task", budget.max_cost_per_task),
     key!(User, "budget.max_daily_cost", budget.max_daily_cost),
     key!(User, "budget.on_exceeded", budget.on_exceeded),
+    key!(User, "budget.reserve_usd", budget.reserve_usd),
     key!(User, "checkpoint.auto_interval_minutes", checkpoint.auto_interval_minutes, not_zero),
     key!(User, "checkpoint.max_per_session", checkpoint.max_per_session, not_zero),
     key!(User, "checkpoint.retention_days", checkpoint.retention_days, not_zero),
@@ -105,6 +106,8 @@ const KEYS: &[Key] = &[
     key!(User, "local.gpus", local.gpus),
     key!(User, "local.memory_gb", local.memory_gb),
     key!(User, "local.cost_per_hour", local.cost_per_hour),
+    key!(User, "local.gpu_cost_per_hour", local.gpu_cost_per_hour),
+    key!(User, "local.max_cost", local.max_cost),
     key!(User, "local.idle_timeout", local.idle_timeout),
     key!(Project, "tasks.type", tasks.kind),
     key!(Project, "tasks.timeout", tasks.timeout),
@@ -242,12 +245,15 @@ impl Field for Host {
             "gpus": self.gpus.show(),
             "memory_gb": self.memory_gb.show(),
             "cost_per_hour": self.cost_per_hour.show(),
+            "gpu_cost_per_hour": self.gpu_cost_per_hour.show(),
+            "max_cost": self.max_cost.show(),
         })
     }
 }
 
 /// The keys of a host.
-pub const HOST_KEYS: [&str; 6] = ["name", "ssh", "slots", "gpus", "memory_gb", "cost_per_hour"];
+pub const HOST_KEYS: [&str; 8] =
+    ["name", "ssh", "slots", "gpus", "memory_gb", "cost_per_hour", "gpu_cost_per_hour", "max_cost"];
 
 /// What is wrong with one key of a host.
 pub struct HostProblem {
@@ -270,6 +276,8 @@ fn unnamed_host() -> Host {
         gpus: Vec::new(),
         memory_gb: None,
         cost_per_hour: Usd::ZERO,
+        gpu_cost_per_hour: Usd::ZERO,
+        max_cost: None,
     }
 }
 
@@ -281,6 +289,8 @@ fn read_host_key(host: &mut Host, entry: &Entry) -> Result<(), HostProblem> {
         "gpus" => Field::read(&entry.value).map(|it| host.gpus = it),
         "memory_gb" => Field::read(&entry.value).map(|it| host.memory_gb = it),
         "cost_per_hour" => Field::read(&entry.value).map(|it| host.cost_per_hour = it),
+        "gpu_cost_per_hour" => Field::read(&entry.value).map(|it| host.gpu_cost_per_hour = it),
+        "max_cost" => Field::read(&entry.value).map(|it| host.max_cost = it),
         other => {
             return Err(HostProblem {
                 what: format!("unknown key `hosts.{}`", other.escape_debug()),

@@ -9,9 +9,10 @@ use crate::{
         error::{ConfigError, Position, Problem},
         keys::{self, Key, Trust},
         raw::{self, Entry},
-        value::{CommandLine, EnvName, Fraction, OnExceeded, Theme},
+        value::{CommandLine, EnvName, Fraction, Theme},
     },
     domain::{
+        budget::OnExceeded,
         checkpoint::Trigger,
         task::{Gpu, Isolation, PermissionMode, TaskKind},
         usd::Usd,
@@ -107,6 +108,8 @@ pub struct Budget {
     pub max_daily_cost: Option<Usd>,
     /// What happens at a ceiling.
     pub on_exceeded: OnExceeded,
+    /// Reserved for a task of which nothing is known.
+    pub reserve_usd: Usd,
 }
 
 /// Checkpoints.
@@ -159,6 +162,10 @@ pub struct Host {
     pub memory_gb: Option<u32>,
     /// What a worker there costs per hour.
     pub cost_per_hour: Usd,
+    /// What a GPU of a worker there costs per hour on top.
+    pub gpu_cost_per_hour: Usd,
+    /// The most that may be spent there.
+    pub max_cost: Option<Usd>,
 }
 
 /// Claude.
@@ -185,6 +192,10 @@ pub struct Local {
     pub memory_gb: Option<u32>,
     /// What a worker costs per hour.
     pub cost_per_hour: Usd,
+    /// What a worker's GPU costs per hour on top.
+    pub gpu_cost_per_hour: Usd,
+    /// The most that may be spent there.
+    pub max_cost: Option<Usd>,
     /// How long a session that waits for a prompt stays open.
     pub idle_timeout: Option<Duration>,
 }
@@ -266,6 +277,7 @@ impl Default for Settings {
                 max_cost_per_task: None,
                 max_daily_cost: None,
                 on_exceeded: OnExceeded::Park,
+                reserve_usd: Usd(1_000_000),
             },
             checkpoint: Checkpoint {
                 auto_interval_minutes: 5,
@@ -293,6 +305,8 @@ impl Default for Settings {
                 gpus: Vec::new(),
                 memory_gb: None,
                 cost_per_hour: Usd::ZERO,
+                gpu_cost_per_hour: Usd::ZERO,
+                max_cost: None,
                 idle_timeout: Some(Duration::from_secs(12 * 3600)),
             },
             tasks: TaskDefaults {

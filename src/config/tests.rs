@@ -69,6 +69,8 @@ fn the_example_s_host_is_one() {
         gpus: vec![Gpu::A100],
         memory_gb: Some(64),
         cost_per_hour: Usd(1_500_000),
+        gpu_cost_per_hour: Usd(2_000_000),
+        max_cost: Some(Usd(20_000_000)),
     };
     assert_eq!(user(&text.join("\n")).unwrap().hosts, [host]);
 }

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::{
     config::raw::Value,
     domain::{
+        budget::OnExceeded,
         checkpoint::Trigger,
         task::{Gpu, Isolation, PermissionMode, TaskKind},
         usd::Usd,
@@ -345,7 +346,10 @@ macro_rules! word_fields {
         $(impl Field for $name {
             fn read(value: &Value) -> Result<$name, String> {
                 match value {
-                    Value::Text(it) => it.parse(),
+                    Value::Text(it) => it.parse().map_err(|_| {
+                        let all: Vec<&str> = $name::ALL.iter().map(|it| it.as_str()).collect();
+                        format!("has no choice `{}`; use {}", it.escape_debug(), all.join(", "))
+                    }),
                     _ => Err(expected("a word in quotes", value)),
                 }
             }
@@ -395,18 +399,6 @@ macro_rules! words {
         }
     };
 }
-
-words!(
-    /// What happens at a ceiling.
-    OnExceeded {
-        /// Running tasks are saved and their workers released.
-        Park = "park",
-        /// Running tasks go on; new ones wait.
-        Block = "block",
-        /// Running tasks are ended.
-        Kill = "kill",
-    }
-);
 
 words!(
     /// The dashboard's colours.

@@ -101,6 +101,7 @@ pub fn task(request: &CreateTask, settings: &Settings, now: Timestamp) -> Result
         kept: Kept::default(),
         home: None,
         origin: None,
+        hold: None,
     })
 }
 

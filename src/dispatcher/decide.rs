@@ -4,15 +4,19 @@ use crate::{
     api::error::{ApiError, ErrorKind},
     dispatcher::world::{Draft, World},
     domain::{
+        budget::{Cap, Ceiling},
         checkpoint::Checkpoint,
         event::EventBody,
         evidence::{Observation, Turn},
         ids::{CheckpointId, TaskId},
         state::{StopCause, TaskState},
         task::{Next, Task},
+        usd::Usd,
     },
     stdx::time::Timestamp,
 };
+
+mod money;
 
 /// A wish of a client, or of a part of the dispatcher on a client's behalf.
 #[derive(Debug)]
@@ -31,6 +35,16 @@ pub enum Command {
     Reopen { id: TaskId },
     /// Record what was done in a session.
     Record { id: TaskId, body: EventBody },
+    /// Interrupt and save a task and release its worker.
+    Park { id: TaskId },
+    /// Let a parked task go on.
+    Unpark { id: TaskId },
+    /// Change the most that a task may cost.
+    Cap { id: TaskId, max_cost: Option<Usd> },
+    /// Set a ceiling; nothing lets the configuration's word hold again.
+    SetCeiling { ceiling: Ceiling, cap: Option<Cap> },
+    /// Begin a new period of the budget.
+    ResetBudget,
     /// Record what happened to a checkpoint; `row` is what it is from then on, if anything. The
     /// task may be gone.
     Checkpoint {
@@ -42,17 +56,21 @@ pub enum Command {
 }
 
 impl Command {
-    /// Returns the task it is about.
-    pub fn task(&self) -> &TaskId {
+    /// Returns the task it is about, if it is about one.
+    pub fn task(&self) -> Option<&TaskId> {
         match self {
-            Command::Create { task, .. } => &task.id,
+            Command::SetCeiling { .. } | Command::ResetBudget => None,
+            Command::Create { task, .. } => Some(&task.id),
             Command::Stop { id, .. }
             | Command::Retry { id, .. }
             | Command::Forget { id }
             | Command::View { id, .. }
             | Command::Reopen { id }
+            | Command::Park { id }
+            | Command::Unpark { id }
+            | Command::Cap { id, .. }
             | Command::Checkpoint { task: id, .. }
-            | Command::Record { id, .. } => id,
+            | Command::Record { id, .. } => Some(id),
         }
     }
 }
@@ -63,7 +81,10 @@ impl Command {
 ///
 /// What the client is told; nothing is changed then.
 pub fn decide(draft: &mut Draft, command: &Command, now: Timestamp) -> Result<(), ApiError> {
-    let id = command.task();
+    let Some(id) = command.task() else {
+        money::decide(draft, command, now);
+        return Ok(());
+    };
     if let Command::Create { task, prompt } = command {
         draft.create((**task).clone(), prompt.clone(), now);
         return emit(draft, id, EventBody::Queued, now);
@@ -74,7 +95,15 @@ pub fn decide(draft: &mut Draft, command: &Command, now: Timestamp) -> Result<()
     }
     let task = draft.task(id).cloned().ok_or_else(|| not_found(draft.base(), id.as_str()))?;
     match command {
-        Command::Create { .. } | Command::Checkpoint { .. } => Ok(()),
+        Command::Create { .. }
+        | Command::Checkpoint { .. }
+        | Command::SetCeiling { .. }
+        | Command::ResetBudget => Ok(()),
+        Command::Park { .. } => money::park(draft, &task, now),
+        Command::Unpark { .. } => money::unpark(draft, &task, now),
+        Command::Cap { max_cost, .. } => {
+            emit(draft, id, EventBody::Capped { max_cost: *max_cost }, now)
+        }
         Command::Stop { session_only, .. } => stop(draft, &task, *session_only, now),
         Command::Retry { resume, prompt, .. } => retry(draft, &task, *resume, prompt.as_ref(), now),
         Command::Forget { .. } => {
@@ -162,7 +191,12 @@ fn retry(
     Ok(())
 }
 
-fn emit(draft: &mut Draft, id: &TaskId, body: EventBody, at: Timestamp) -> Result<(), ApiError> {
+pub(super) fn emit(
+    draft: &mut Draft,
+    id: &TaskId,
+    body: EventBody,
+    at: Timestamp,
+) -> Result<(), ApiError> {
     draft.emit(id, body, at).map_err(|it| ApiError::new(ErrorKind::Conflict, format!("{id}: {it}")))
 }
 

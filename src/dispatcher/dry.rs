@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     agent::launch::session_argv,
-    api::{error::ApiError, types::DryRun},
+    api::{budget::Estimate, error::ApiError, types::DryRun},
     dispatcher::{http::App, launch},
     domain::{
         ids::WorkerId,
+        ledger::hourly,
         task::{Place, Task},
     },
     shell::Command,
@@ -58,6 +59,7 @@ pub async fn run(
         workspace: plan.workspace.to_string(),
         notes: plan.notes,
         commands,
-        price_per_hour_usd: app.hosts.provider(target)?.price(requirements).dollars(),
+        price_per_hour_usd: hourly(&app.hosts.provider(target)?.prices(requirements)).dollars(),
+        estimate: Estimate::default(),
     })
 }

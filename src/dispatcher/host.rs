@@ -81,11 +81,7 @@ impl Hosts {
 
     /// Returns what planning must know.
     pub fn facts(&self) -> Vec<ProviderFacts> {
-        let facts = |it: &Arc<dyn Provider>| ProviderFacts {
-            name: it.name().to_owned(),
-            capabilities: it.capabilities(),
-        };
-        self.inner.providers.iter().map(facts).collect()
+        self.inner.providers.iter().map(ProviderFacts::of).collect()
     }
 
     /// Returns all providers.

@@ -10,6 +10,7 @@
 //! dispatcher that was killed anywhere takes everything up again from its store. Nothing ticks:
 //! `plan` says when something is due next.
 
+pub mod budget;
 mod clean;
 pub mod configs;
 pub mod core;

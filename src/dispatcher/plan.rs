@@ -6,11 +6,13 @@ use crate::{
     dispatcher::world::{Draft, ProviderFacts},
     domain::{
         activity::{Activity, Verdict},
+        budget::Scope,
         event::EventBody,
         evidence::Turn,
         ids::{TaskId, WorkerId},
         state::{Contact, FailReason, Session, StopCause, TaskState},
         task::{Next, Task},
+        usd::Usd,
     },
     stdx::time::Timestamp,
 };
@@ -74,7 +76,8 @@ fn due(task: &Task, now: Timestamp, wake: &mut Wake) -> Vec<EventBody> {
         if let Some(ceiling) = task.spec.max_cost
             && ceiling <= task.usage.model
         {
-            return stop(StopCause::OverCeiling { spent: task.usage.model, ceiling });
+            let spent = task.usage.model;
+            return stop(StopCause::OverCeiling { scope: Scope::Task, spent, ceiling });
         }
         if !task.spec.interactive
             && session.viewers == 0
@@ -146,11 +149,16 @@ fn schedule(draft: &mut Draft, now: Timestamp, names: &mut impl Names) {
                     (Next::Resume { .. }, Some(old)) => old.clone(),
                     _ => names.conversation(),
                 };
+                let facts = draft.base().providers.iter().find(|it| it.name == provider);
                 EventBody::Dispatched {
                     worker: names.worker(),
+                    prices: facts
+                        .map(|it| (it.prices)(&task.spec.requirements))
+                        .unwrap_or_default(),
                     provider,
                     attempt: task.attempts + 1,
                     conversation,
+                    reserved: Usd::ZERO,
                 }
             }
             Choice::Wait(reason) => {

@@ -289,8 +289,9 @@ impl Reader {
             && self.totals.get(&conversation) != Some(&total)
         {
             self.totals.insert(conversation.clone(), total);
-            let (attempt, gauges) = (self.attempt, None);
-            read.bodies.push(EventBody::CostReported { attempt, conversation, total, gauges });
+            let (attempt, gauges, model) = (self.attempt, None, None);
+            let body = EventBody::CostReported { attempt, conversation, total, gauges, model };
+            read.bodies.push(body);
         }
         read
     }

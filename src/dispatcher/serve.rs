@@ -16,7 +16,7 @@ use crate::{
     api::error::{ApiError, ErrorKind},
     config::settings::Settings,
     dispatcher::{
-        Crew, DamagedStore, Home,
+        Crew, DamagedStore, Home, budget,
         core::{self, Core, store_error},
         create,
         duty::Duties,
@@ -83,7 +83,7 @@ pub async fn serve_with(
     own_dir(&home.runs_dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (store, loaded) = open(&home.state_dir, damaged, &*clock)?;
-    let Loaded { tasks, last_seq, offsets, dispatcher_id } = loaded;
+    let Loaded { tasks, last_seq, offsets, dispatcher_id, ledger } = loaded;
     // The store's lock makes this the only dispatcher here, so a socket in the way is a dead one's.
     let listener = bind(&home.socket)?;
     tracing::info!(%dispatcher_id, tasks = tasks.len(), last_seq, "started");
@@ -91,7 +91,7 @@ pub async fn serve_with(
     let clipboard = Clipboard::allowed(settings.ui.clipboard);
     let hosts = Hosts::new(providers, home.tmux_socket.clone(), clipboard, offsets);
     let max = settings.dispatcher.max_concurrent_workers;
-    let world = World::new(tasks, last_seq, max, hosts.facts());
+    let world = World::new(tasks, last_seq, max, hosts.facts(), budget::of(&settings, ledger));
     let vault = keeper::vault(&home)?;
     let (handle, inputs) = core::channel();
     hosts.report_to(handle.clone());

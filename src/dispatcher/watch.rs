@@ -487,7 +487,7 @@ impl Watcher {
             }
             None => self.why_gone(id).await,
         };
-        read.bodies.push(EventBody::SessionEnded { code, detail });
+        read.bodies.push(EventBody::SessionEnded { code, detail, ended_at: None });
         self.report(id, read).await;
         self.remove(id).await;
     }

@@ -3,18 +3,20 @@
 use std::{
     collections::{BTreeSet, HashMap},
     ops::Bound,
+    sync::Arc,
 };
 
 use crate::{
     domain::{
+        budget::{Budget, BudgetChange, Standing, Terms},
         checkpoint::Checkpoint,
         event::{Event, EventBody},
         ids::{CheckpointId, TaskId},
+        ledger::{Entry, Price},
         state::Illegal,
-        task::Task,
-        usd::Usd,
+        task::{Requirements, Task},
     },
-    provider::Capabilities,
+    provider::{Capabilities, Provider},
     stdx::time::Timestamp,
     store::Batch,
 };
@@ -31,15 +33,40 @@ pub struct World {
     pub max_workers: u32,
     /// Where workers can come from, in the order they are tried.
     pub providers: Vec<ProviderFacts>,
+    /// What may be spent, and what was.
+    pub budget: Budget,
 }
 
 /// What planning must know of a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct ProviderFacts {
     /// Its name.
     pub name: String,
     /// What it can give.
     pub capabilities: Capabilities,
+    /// Tells what a worker costs.
+    pub prices: Prices,
+}
+
+/// Tells what a worker with these requirements costs.
+pub type Prices = Arc<dyn Fn(&Requirements) -> Vec<Price> + Send + Sync>;
+
+impl ProviderFacts {
+    /// Returns the facts of a provider.
+    pub fn of(provider: &Arc<dyn Provider>) -> ProviderFacts {
+        let asked = Arc::clone(provider);
+        ProviderFacts {
+            name: provider.name().to_owned(),
+            capabilities: provider.capabilities(),
+            prices: Arc::new(move |it| asked.prices(it)),
+        }
+    }
+}
+
+impl std::fmt::Debug for ProviderFacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProviderFacts").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl World {
@@ -49,8 +76,9 @@ impl World {
         seq: u64,
         max_workers: u32,
         providers: Vec<ProviderFacts>,
+        budget: Budget,
     ) -> World {
-        let mut world = World { seq, max_workers, providers, ..World::default() };
+        let mut world = World { seq, max_workers, providers, budget, ..World::default() };
         tasks.into_iter().for_each(|it| world.put(it));
         world
     }
@@ -112,6 +140,9 @@ impl World {
             self.live.remove(id);
         }
         draft.changed.into_values().for_each(|it| self.put(it));
+        if let Some(budget) = draft.budget {
+            self.budget = budget;
+        }
     }
 
     fn put(&mut self, task: Task) {
@@ -151,6 +182,14 @@ pub struct Changes {
     pub checkpoints: Vec<Checkpoint>,
     /// Checkpoints that will be no more.
     pub checkpoints_deleted: Vec<CheckpointId>,
+    /// Entries for the ledger.
+    pub entries: Vec<Entry>,
+    /// The budget as it will be, if it changed.
+    pub budget: Option<Budget>,
+    /// What people set for the budget, if it changed.
+    pub terms: Option<Terms>,
+    /// The budget's history goes on with these.
+    pub budget_changes: Vec<BudgetChange>,
     /// The number of the newest event.
     pub seq: u64,
 }
@@ -159,6 +198,32 @@ impl<'a> Draft<'a> {
     /// Begins a draft on `world`.
     pub fn new(world: &'a World) -> Draft<'a> {
         Draft { world, changes: Changes { seq: world.seq, ..Changes::default() } }
+    }
+
+    /// Returns the budget as it will be.
+    pub fn budget(&self) -> &Budget {
+        self.changes.budget.as_ref().unwrap_or(&self.world.budget)
+    }
+
+    /// Returns how all ceilings will stand.
+    pub fn standings(&self, now: Timestamp) -> Vec<Standing> {
+        self.budget().standings(self.live().into_iter(), now)
+    }
+
+    /// Changes what people set for the budget, and what its history says of it.
+    pub fn set_terms(&mut self, terms: Terms, changes: Vec<BudgetChange>) {
+        self.budget_mut().terms = terms.clone();
+        self.changes.terms = Some(terms);
+        self.changes.budget_changes.extend(changes);
+    }
+
+    /// Begins a new period of the budget: what was spent no longer counts, and stays in the ledger.
+    pub fn reset_accounts(&mut self) {
+        self.budget_mut().accounts.reset();
+    }
+
+    fn budget_mut(&mut self) -> &mut Budget {
+        self.changes.budget.get_or_insert_with(|| self.world.budget.clone())
     }
 
     /// Returns the world the draft is on, without its changes.
@@ -200,10 +265,22 @@ impl<'a> Draft<'a> {
     pub fn emit(&mut self, id: &TaskId, body: EventBody, at: Timestamp) -> Result<(), Illegal> {
         let unknown = Illegal { from: "unknown", transition: "changed" };
         let mut task = self.task(id).cloned().ok_or(unknown)?;
-        task.fold(&body, at)?;
+        let entries = task.fold(&body, at)?;
         self.changes.changed.insert(id.clone(), task);
+        self.enter(entries);
         self.push(id, body, at);
         Ok(())
+    }
+
+    /// Puts entries into the ledger and the sums.
+    fn enter(&mut self, entries: Vec<Entry>) {
+        for mut entry in entries {
+            let budget = self.budget_mut();
+            entry.id = budget.accounts.last + 1;
+            let Budget { accounts, zone, .. } = budget;
+            accounts.add(&entry, zone);
+            self.changes.entries.push(entry);
+        }
     }
 
     /// Removes a task.
@@ -262,7 +339,11 @@ impl<'a> Draft<'a> {
 impl Changes {
     /// Tells whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.offsets.is_empty() && self.prompts.is_empty()
+        self.events.is_empty()
+            && self.offsets.is_empty()
+            && self.prompts.is_empty()
+            && self.terms.is_none()
+            && self.budget_changes.is_empty()
     }
 
     /// Returns the changes as the store takes them.
@@ -276,11 +357,9 @@ impl Changes {
             answers: self.answers.clone(),
             checkpoints: self.checkpoints.clone(),
             checkpoints_deleted: self.checkpoints_deleted.clone(),
+            entries: self.entries.clone(),
+            terms: self.terms.clone(),
+            budget_changes: self.budget_changes.clone(),
         }
     }
-}
-
-/// Sums what all tasks cost.
-pub fn spent<'a>(tasks: impl Iterator<Item = &'a Task>) -> Usd {
-    tasks.map(|it| it.usage.model).sum()
 }

@@ -27,6 +27,12 @@ impl EventBody {
             EventBody::TokensCounted { tokens, .. } => {
                 format!("{} tokens in, {} out", tokens.input + tokens.cache_read, tokens.output)
             }
+            EventBody::Metered => "worker charged for up to now".into(),
+            EventBody::ClockTurned { by_ms } => {
+                format!("the clock was turned by {} s, which is not charged", by_ms / 1000)
+            }
+            EventBody::Capped { max_cost: Some(limit) } => format!("may cost {limit} at most"),
+            EventBody::Capped { max_cost: None } => "has no ceiling of its own any more".into(),
             EventBody::PromptSent { head, outcome } => {
                 format!("prompt {}: {head}", outcome.as_str())
             }
@@ -40,7 +46,7 @@ impl EventBody {
             EventBody::SessionEnded { code: Some(code), .. } => {
                 format!("session ended with status {code}")
             }
-            EventBody::SessionEnded { code: None, detail } => format!("session lost: {detail}"),
+            EventBody::SessionEnded { code: None, detail, .. } => format!("session lost: {detail}"),
             EventBody::Reopened => "reopened".into(),
             EventBody::Retried { next: Next::Fresh } => "retried from the start".into(),
             EventBody::Retried { next: Next::Resume { .. } } => "resumed".into(),

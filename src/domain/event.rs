@@ -7,6 +7,7 @@ use crate::{
         checkpoint::{Checkpoint, Trigger},
         evidence::Observation,
         ids::{CheckpointId, HostPath, TaskId, WorkerId},
+        ledger::Price,
         state::{FailReason, StopCause},
         task::{Next, Task},
         usd::Usd,
@@ -37,8 +38,17 @@ pub enum EventBody {
     Queued,
     /// It waits, for this reason.
     Held { reason: String },
-    /// A place was claimed and launching begins.
-    Dispatched { worker: WorkerId, provider: String, attempt: u32, conversation: String },
+    /// A place was claimed, and so much of the budget reserved; launching begins.
+    Dispatched {
+        worker: WorkerId,
+        provider: String,
+        attempt: u32,
+        conversation: String,
+        #[serde(default)]
+        prices: Vec<Price>,
+        #[serde(default)]
+        reserved: Usd,
+    },
     /// These are about to be made for it.
     Placed { run_dir: HostPath, workspace: HostPath, branch: Option<String> },
     /// The session exists.
@@ -49,9 +59,22 @@ pub enum EventBody {
     Observed { observation: Observation },
     /// Claude reported the running total of a conversation: in its status line, with `gauges`, or
     /// at its end in the transcript's `cost-state`.
-    CostReported { attempt: u32, conversation: String, total: Usd, gauges: Option<Gauges> },
+    CostReported {
+        attempt: u32,
+        conversation: String,
+        total: Usd,
+        gauges: Option<Gauges>,
+        #[serde(default)]
+        model: Option<String>,
+    },
     /// The transcript shows a message with its tokens.
     TokensCounted { message: String, tokens: Tokens },
+    /// Its worker was charged for up to now.
+    Metered,
+    /// The clock was turned by so much, which is not charged.
+    ClockTurned { by_ms: i64 },
+    /// The most it may cost was changed.
+    Capped { max_cost: Option<Usd> },
     /// A prompt was sent into the session.
     PromptSent { head: String, outcome: Delivery },
     /// A dialog was answered.
@@ -64,8 +87,13 @@ pub enum EventBody {
     Completed,
     /// It failed; the session stays open.
     Failed { reason: FailReason },
-    /// The session is over, with this status if one is known.
-    SessionEnded { code: Option<i32>, detail: String },
+    /// The session is over, with this status if one is known, since `ended_at` if that is known.
+    SessionEnded {
+        code: Option<i32>,
+        detail: String,
+        #[serde(default)]
+        ended_at: Option<Timestamp>,
+    },
     /// A person took up the open session of a finished task.
     Reopened,
     /// It shall run again.
@@ -191,6 +219,9 @@ impl EventBody {
             EventBody::Observed { .. } => "observed",
             EventBody::CostReported { .. } => "cost-reported",
             EventBody::TokensCounted { .. } => "tokens-counted",
+            EventBody::Metered => "metered",
+            EventBody::ClockTurned { .. } => "clock-turned",
+            EventBody::Capped { .. } => "capped",
             EventBody::PromptSent { .. } => "prompt-sent",
             EventBody::Answered { .. } => "answered",
             EventBody::Interrupted { .. } => "interrupted",

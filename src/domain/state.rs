@@ -3,7 +3,8 @@
 //! ```text
 //! CREATED → PENDING → DISPATCHED → RUNNING → COMPLETED
 //!              │           │          ├────→ FAILED
-//!              └─ KILLED   │          └────→ KILLED
+//!              └─ KILLED   │          ├────→ KILLED
+//!                          │          └────→ PARKED → PENDING
 //!                          └→ DISPATCH_FAILED
 //! ```
 //!
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{
         activity::{Verdict, judge},
+        budget::Scope,
         evidence::{Evidence, Observation, Turn},
         ids::HostPath,
         usd::Usd,
@@ -42,6 +44,8 @@ pub enum TaskState {
     Failed { at: Timestamp, reason: FailReason, session: Option<Session> },
     /// Ended on a person's word.
     Killed { at: Timestamp, cause: StopCause },
+    /// Interrupted and saved; its worker is released, and it goes on when a person says so.
+    Parked { at: Timestamp, why: ParkCause },
     /// No session came to be.
     DispatchFailed { at: Timestamp, reason: String },
 }
@@ -123,8 +127,35 @@ pub enum StopCause {
     TimedOut { limit: Duration },
     /// The task's idle time-out.
     IdleTimedOut { limit: Duration },
-    /// The task's ceiling.
-    OverCeiling { spent: Usd, ceiling: Usd },
+    /// A ceiling, where the policy is to end tasks.
+    OverCeiling {
+        #[serde(default = "of_task")]
+        scope: Scope,
+        spent: Usd,
+        ceiling: Usd,
+    },
+    /// It is to be parked.
+    Parked { why: ParkCause },
+}
+
+/// Events written before there were other ceilings name none.
+fn of_task() -> Scope {
+    Scope::Task
+}
+
+/// Why a task was parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "by")]
+pub enum ParkCause {
+    /// `task park`.
+    Person,
+    /// A ceiling.
+    OverCeiling { scope: Scope, spent: Usd, ceiling: Usd },
+    /// The session's own watchdog ended it: no dispatcher renewed the lease, which ended then.
+    LeaseOver { ended: Timestamp },
+    /// The session's own watchdog ended it: the task had cost so much of what was left to it while
+    /// no dispatcher was there.
+    LeaseSpent { spent: Usd, limit: Usd },
 }
 
 /// Why a task failed.
@@ -199,7 +230,11 @@ impl TaskState {
             (S::Pending { .. }, T::LaunchFailed { reason }) => {
                 S::DispatchFailed { at, reason: reason.clone() }
             }
-            (S::Created | S::Pending { .. }, T::StopRequested { cause }) => {
+            (S::Created | S::Pending { .. }, T::StopRequested { cause }) => match cause {
+                StopCause::Parked { why } => S::Parked { at, why: *why },
+                _ => S::Killed { at, cause: *cause },
+            },
+            (S::Parked { .. }, T::StopRequested { cause: cause @ StopCause::Person }) => {
                 S::Killed { at, cause: *cause }
             }
 
@@ -276,6 +311,7 @@ impl TaskState {
                 S::Completed { session: None, .. }
                 | S::Failed { session: None, .. }
                 | S::Killed { .. }
+                | S::Parked { .. }
                 | S::DispatchFailed { .. },
                 T::Retried,
             ) => S::Pending { since: at, reason: None },
@@ -295,6 +331,7 @@ impl TaskState {
             TaskState::Completed { .. } => "COMPLETED",
             TaskState::Failed { .. } => "FAILED",
             TaskState::Killed { .. } => "KILLED",
+            TaskState::Parked { .. } => "PARKED",
             TaskState::DispatchFailed { .. } => "DISPATCH_FAILED",
         }
     }
@@ -331,6 +368,7 @@ impl TaskState {
             TaskState::Completed { .. }
                 | TaskState::Failed { .. }
                 | TaskState::Killed { .. }
+                | TaskState::Parked { .. }
                 | TaskState::DispatchFailed { .. }
         )
     }
@@ -359,6 +397,7 @@ fn left(session: &Session, at: Timestamp) -> TaskState {
 fn stopped(cause: StopCause, at: Timestamp) -> TaskState {
     match cause {
         StopCause::Person => TaskState::Killed { at, cause },
+        StopCause::Parked { why } => TaskState::Parked { at, why },
         StopCause::TimedOut { .. }
         | StopCause::IdleTimedOut { .. }
         | StopCause::OverCeiling { .. } => {
@@ -394,9 +433,34 @@ impl fmt::Display for StopCause {
             StopCause::IdleTimedOut { limit } => {
                 write!(f, "waited {} for a prompt (idle time-out)", short(*limit))
             }
-            StopCause::OverCeiling { spent, ceiling } => {
-                write!(f, "reached its ceiling of {ceiling} (spent {spent})")
+            StopCause::OverCeiling { scope, spent, ceiling } => over(f, *scope, *spent, *ceiling),
+            StopCause::Parked { why } => why.fmt(f),
+        }
+    }
+}
+
+/// Says that a ceiling was reached.
+fn over(f: &mut fmt::Formatter<'_>, scope: Scope, spent: Usd, ceiling: Usd) -> fmt::Result {
+    match scope {
+        Scope::Task => write!(f, "reached its ceiling of {ceiling} (spent {spent})"),
+        Scope::All => write!(f, "the budget of {ceiling} is used up (spent {spent})"),
+        Scope::Day => write!(f, "the day's ceiling of {ceiling} is reached (spent {spent})"),
+        Scope::Host => write!(f, "its host's ceiling of {ceiling} is reached (spent {spent})"),
+    }
+}
+
+impl fmt::Display for ParkCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ParkCause::Person => f.write_str("parked by you"),
+            ParkCause::OverCeiling { scope, spent, ceiling } => over(f, *scope, *spent, *ceiling),
+            ParkCause::LeaseOver { .. } => {
+                f.write_str("no dispatcher looked after it, and its lease ran out")
             }
+            ParkCause::LeaseSpent { spent, limit } => write!(
+                f,
+                "it spent {spent} of the {limit} left to it while no dispatcher looked after it"
+            ),
         }
     }
 }
@@ -445,6 +509,7 @@ mod tests {
             ("open", TaskState::Failed { at, reason: reason.clone(), session: Some(session) }),
             ("", TaskState::Failed { at, reason: reason.clone(), session: None }),
             ("", TaskState::Killed { at, cause }),
+            ("", TaskState::Parked { at, why: ParkCause::Person }),
             ("", TaskState::DispatchFailed { at, reason: "r".into() }),
         ];
         let transitions = [
@@ -454,6 +519,7 @@ mod tests {
             Transition::Launched,
             Transition::LaunchFailed { reason: "r".into() },
             Transition::StopRequested { cause },
+            Transition::StopRequested { cause: StopCause::Parked { why: ParkCause::Person } },
             Transition::Finished,
             Transition::FellShort { reason },
             Transition::SessionEnded { code: Some(0), detail: String::new() },

@@ -10,6 +10,7 @@ use crate::{
         event::{Connection, EventBody, Gauges, Tokens},
         evidence::Observation,
         ids::{HostPath, TaskId, WorkerId},
+        ledger::{Charge, CostKind, Entry, Source, WorkerMeter},
         state::{Contact, Illegal, TaskState, Transition},
         usd::Usd,
     },
@@ -57,6 +58,18 @@ pub struct Task {
     /// The checkpoint it was made of.
     #[serde(default)]
     pub origin: Option<Origin>,
+    /// What its newest launch reserved.
+    #[serde(default)]
+    pub hold: Option<Hold>,
+}
+
+/// What a launch reserved of the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// What it was thought to cost.
+    pub amount: Usd,
+    /// What the task had cost before.
+    pub before: Usd,
 }
 
 /// How a launch begins.
@@ -245,6 +258,18 @@ words!(
 pub struct Usage {
     /// Model cost as Claude reported it, over all launches.
     pub model: Usd,
+    /// What cores, or machines as a whole, cost, over all launches.
+    pub cpu: Usd,
+    /// What memory cost.
+    pub memory: Usd,
+    /// What GPUs cost.
+    pub gpu: Usd,
+    /// The meter of the worker it has now.
+    pub worker: Option<WorkerMeter>,
+    /// When Claude last reported a cost.
+    pub reported_at: Option<Timestamp>,
+    /// The language model that Claude named last.
+    pub model_name: Option<String>,
     /// The reading the next one is compared with.
     pub meter: Meter,
     /// Tokens by the transcript; an estimate, since compaction and titles appear in none.
@@ -309,38 +334,66 @@ impl Meter {
 }
 
 impl Usage {
-    /// Takes in a running total of Claude's, with what its status line shows beside it.
-    fn report(&mut self, attempt: u32, conversation: &str, total: Usd, gauges: Option<&Gauges>) {
+    /// Returns what was entered in the ledger.
+    pub fn spent(&self) -> Usd {
+        self.model + self.compute()
+    }
+
+    /// Returns what workers cost.
+    pub fn compute(&self) -> Usd {
+        self.cpu + self.memory + self.gpu
+    }
+
+    /// Takes in a running total of Claude's and returns what was spent since the one before.
+    fn report(&mut self, attempt: u32, conversation: &str, total: Usd) -> Usd {
         let spent = self.meter.read(attempt, conversation, total);
         self.model = self.model + spent;
-        if let Some(gauges) = gauges {
-            self.context_percent = gauges.context_percent;
-            self.lines_added = gauges.lines_added;
-            self.lines_removed = gauges.lines_removed;
-        }
+        spent
+    }
+
+    /// Takes in what the status line shows beside the cost.
+    fn show(&mut self, gauges: &Gauges) {
+        self.context_percent = gauges.context_percent;
+        self.lines_added = gauges.lines_added;
+        self.lines_removed = gauges.lines_removed;
+    }
+
+    fn charge(&mut self, charge: &Charge) {
+        let sum = match charge.kind {
+            CostKind::Model => &mut self.model,
+            CostKind::Cpu => &mut self.cpu,
+            CostKind::Memory => &mut self.memory,
+            CostKind::Gpu => &mut self.gpu,
+        };
+        *sum = *sum + charge.amount;
     }
 }
 
 impl Task {
-    /// Takes in one event.
+    /// Takes in one event, and returns what the ledger gets by it: entries without a number.
     ///
     /// # Errors
     ///
     /// [`Illegal`] if the task's state does not admit it; the task is unchanged then.
-    pub fn fold(&mut self, body: &EventBody, at: Timestamp) -> Result<(), Illegal> {
+    pub fn fold(&mut self, body: &EventBody, at: Timestamp) -> Result<Vec<Entry>, Illegal> {
+        let mut entries = Vec::new();
         match body {
             EventBody::Created { .. } => (),
             EventBody::Queued => self.go(&Transition::Queued, at)?,
             EventBody::Held { reason } => {
                 self.go(&Transition::Held { reason: reason.clone() }, at)?;
             }
-            EventBody::Dispatched { worker, provider, attempt, conversation } => {
+            EventBody::Dispatched { worker, provider, attempt, conversation, prices, reserved } => {
                 let transition =
                     Transition::Claimed { attempt: *attempt, conversation: conversation.clone() };
                 self.go(&transition, at)?;
                 self.attempts = *attempt;
                 self.place = Some(self.place_of(worker, provider));
                 self.conversation = Some(conversation.clone());
+                self.hold = Some(Hold { amount: *reserved, before: self.usage.spent() });
+                self.usage.reported_at = Some(at);
+                let meter = WorkerMeter::new(worker.clone(), provider.clone(), prices, at);
+                self.usage.worker = Some(meter);
             }
             EventBody::Placed { run_dir, workspace, branch } => {
                 if let Some(place) = &mut self.place {
@@ -352,17 +405,39 @@ impl Task {
             EventBody::Launched => self.go(&Transition::Launched, at)?,
             EventBody::DispatchFailed { reason } => {
                 self.go(&Transition::LaunchFailed { reason: reason.clone() }, at)?;
+                entries = self.give_back(at);
             }
             EventBody::Observed { observation } => self.observe(observation, at),
-            EventBody::CostReported { attempt, conversation, total, gauges } => {
-                self.usage.report(*attempt, conversation, *total, gauges.as_ref());
+            EventBody::CostReported { attempt, conversation, total, gauges, model } => {
+                gauges.iter().for_each(|it| self.usage.show(it));
+                if model.is_some() {
+                    self.usage.model_name.clone_from(model);
+                }
+                let amount = self.usage.report(*attempt, conversation, *total);
+                let from = self.usage.reported_at.replace(at).unwrap_or(at).min(at);
+                if Usd::ZERO < amount {
+                    entries.extend(
+                        self.entry(Source::Reported, from, at).map(|it| Entry { amount, ..it }),
+                    );
+                }
             }
             EventBody::TokensCounted { message, tokens } => {
                 if self.usage.last_message.as_ref() != Some(message) {
                     self.usage.tokens = self.usage.tokens.plus(tokens);
                     self.usage.last_message = Some(message.clone());
+                    let tokens = *tokens;
+                    entries.extend(
+                        self.entry(Source::Estimated, at, at).map(|it| Entry { tokens, ..it }),
+                    );
                 }
             }
+            EventBody::Metered => entries = self.charge(at),
+            EventBody::ClockTurned { by_ms } => {
+                if let Some(meter) = &mut self.usage.worker {
+                    meter.shift(*by_ms);
+                }
+            }
+            EventBody::Capped { max_cost } => self.spec.max_cost = *max_cost,
             EventBody::StopRequested { cause } => {
                 self.go(&Transition::StopRequested { cause: *cause }, at)?;
             }
@@ -370,9 +445,10 @@ impl Task {
             EventBody::Failed { reason } => {
                 self.go(&Transition::FellShort { reason: reason.clone() }, at)?;
             }
-            EventBody::SessionEnded { code, detail } => {
+            EventBody::SessionEnded { code, detail, ended_at } => {
                 let transition = Transition::SessionEnded { code: *code, detail: detail.clone() };
                 self.go(&transition, at)?;
+                entries = self.give_back(ended_at.unwrap_or(at).min(at));
             }
             EventBody::Reopened => {
                 self.go(&Transition::Reopened, at)?;
@@ -408,7 +484,89 @@ impl Task {
             | EventBody::Deleted
             | EventBody::Noted { .. } => (),
         }
-        Ok(())
+        Ok(entries)
+    }
+
+    /// Returns what it has cost up to `now`, entered or not yet.
+    pub fn spent(&self, now: Timestamp) -> Usd {
+        self.usage.spent() + self.accrued(now)
+    }
+
+    /// Returns what its worker has cost and is not entered yet.
+    pub fn accrued(&self, now: Timestamp) -> Usd {
+        self.usage.worker.as_ref().map_or(Usd::ZERO, |it| it.accrued(now))
+    }
+
+    /// Returns what its worker has cost since `from` and is not entered yet.
+    pub fn accrued_since(&self, from: Timestamp, now: Timestamp) -> Usd {
+        let Some(meter) = &self.usage.worker else { return Usd::ZERO };
+        let before = if meter.until < from { meter.accrued(from) } else { Usd::ZERO };
+        meter.accrued(now) - before
+    }
+
+    /// Returns what its worker costs per hour; nothing without a worker.
+    pub fn hourly(&self) -> Usd {
+        self.usage.worker.as_ref().map_or(Usd::ZERO, WorkerMeter::hourly)
+    }
+
+    /// Returns what it may still spend of what it reserved. A finished task holds nothing.
+    pub fn reserved(&self, now: Timestamp) -> Usd {
+        match self.hold {
+            Some(hold) if self.state.holds_slot() => {
+                (hold.amount - (self.spent(now) - hold.before)).max(Usd::ZERO)
+            }
+            _ => Usd::ZERO,
+        }
+    }
+
+    /// Charges for its worker up to `at`.
+    fn charge(&mut self, at: Timestamp) -> Vec<Entry> {
+        let charges = self.usage.worker.as_mut().map(|it| it.charge(at)).unwrap_or_default();
+        let mut entries = Vec::new();
+        for charge in charges {
+            self.usage.charge(&charge);
+            let Charge { kind, from, to, quantity, rate, amount } = charge;
+            let entry = self.entry(Source::Metered, from, to);
+            entries.extend(entry.map(|it| Entry {
+                kind,
+                quantity,
+                rate,
+                amount,
+                model: None,
+                ..it
+            }));
+        }
+        entries
+    }
+
+    /// Charges for its worker for the last time.
+    fn give_back(&mut self, at: Timestamp) -> Vec<Entry> {
+        let entries = self.charge(at);
+        self.usage.worker = None;
+        entries
+    }
+
+    /// Returns an entry of a model's that costs nothing yet; nothing of a task that never had a
+    /// worker, which cannot have cost anything.
+    fn entry(&self, source: Source, from: Timestamp, to: Timestamp) -> Option<Entry> {
+        let place = self.place.as_ref()?;
+        Some(Entry {
+            id: 0,
+            task: self.id.clone(),
+            task_kind: self.spec.kind,
+            worker: place.worker.clone(),
+            host: place.provider.clone(),
+            attempt: self.attempts,
+            kind: CostKind::Model,
+            model: self.usage.model_name.clone().or_else(|| self.spec.model.clone()),
+            from,
+            to,
+            quantity: 0,
+            rate: Usd::ZERO,
+            amount: Usd::ZERO,
+            source,
+            tokens: Tokens::default(),
+        })
     }
 
     fn saved_or_brought_back(&mut self, body: &EventBody) {

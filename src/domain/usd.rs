@@ -27,6 +27,11 @@ impl Usd {
         (micros.is_finite() && micros.abs() < 9e15).then_some(Usd(micros as i64))
     }
 
+    /// Tells whether it is nothing.
+    pub fn is_zero(self) -> bool {
+        self == Usd::ZERO
+    }
+
     /// Returns the amount as dollars, for JSON.
     pub fn dollars(self) -> f64 {
         self.0 as f64 / 1e6

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::{
     domain::{
         ids::{HostPath, WorkerId},
+        ledger::{CostKind, Price},
         task::Requirements,
         usd::Usd,
     },
@@ -64,8 +65,9 @@ impl Provider for Local {
         self.capabilities.clone()
     }
 
-    fn price(&self, _requirements: &Requirements) -> Usd {
-        self.cost_per_hour
+    fn prices(&self, _requirements: &Requirements) -> Vec<Price> {
+        let (kind, per_hour) = (CostKind::Cpu, self.cost_per_hour);
+        vec![Price { kind, per_hour, milli_units: 1000 }]
     }
 
     async fn acquire(

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use crate::{
     domain::{
         ids::{HostPath, WorkerId},
+        ledger::Price,
         task::{Gpu, Requirements},
-        usd::Usd,
     },
     shell::{Shell, ShellError},
 };
@@ -91,8 +91,8 @@ pub trait Provider: Send + Sync + 'static {
     /// Returns what it can give.
     fn capabilities(&self) -> Capabilities;
 
-    /// Returns what a worker costs per hour.
-    fn price(&self, requirements: &Requirements) -> Usd;
+    /// Returns what a worker costs: nothing if it is free.
+    fn prices(&self, requirements: &Requirements) -> Vec<Price>;
 
     /// Returns worker `id`, making it if there is none of that id: harmless to repeat.
     async fn acquire(

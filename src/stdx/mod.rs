@@ -4,6 +4,7 @@
 //! time of day; everything above is handed a [`time::Clock`] or a plain [`time::Timestamp`].
 
 pub mod backoff;
+pub mod day;
 pub mod random;
 pub mod secret;
 pub mod text;

@@ -16,6 +16,11 @@ pub fn task_body(task: &Task) -> Result<String, StoreError> {
     serde_json::to_string(task).map_err(|it| unstorable(&task.id, &it))
 }
 
+/// Returns the stored form of what is no one's in particular.
+pub fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|it| unstorable(&"budget", &it))
+}
+
 /// Returns the stored form of a checkpoint.
 pub fn checkpoint_body(checkpoint: &Checkpoint) -> Result<String, StoreError> {
     serde_json::to_string(checkpoint).map_err(|it| unstorable(&checkpoint.id, &it))

@@ -15,6 +15,7 @@ pub mod error;
 
 mod codec;
 mod file;
+pub mod ledger;
 mod query;
 mod reader;
 mod schema;
@@ -32,13 +33,20 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     domain::{
+        budget::{BudgetChange, Terms},
         checkpoint::Checkpoint,
         event::Event,
         ids::{CheckpointId, TaskId},
+        ledger::Entry,
         task::Task,
     },
     stdx::time::Timestamp,
-    store::{error::StoreError, reader::Job, writer::Write},
+    store::{
+        error::StoreError,
+        ledger::{By, EntryQuery, LedgerLoaded, Sum},
+        reader::Job,
+        writer::Write,
+    },
 };
 
 /// The store's file in its directory; SQLite keeps `-wal` and `-shm` beside it.
@@ -63,6 +71,8 @@ pub struct Loaded {
     pub offsets: HashMap<(TaskId, String), u64>,
     /// Names this store's dispatcher on everything it creates; made with the store.
     pub dispatcher_id: String,
+    /// What was spent, and what is set for it.
+    pub ledger: LedgerLoaded,
 }
 
 /// What is written in one transaction: all of it or nothing.
@@ -85,6 +95,12 @@ pub struct Batch {
     pub checkpoints: Vec<Checkpoint>,
     /// Checkpoints to delete; done after the others.
     pub checkpoints_deleted: Vec<CheckpointId>,
+    /// Entries for the ledger, numbered on from the last committed one without a gap.
+    pub entries: Vec<Entry>,
+    /// What people set for the budget, if it changed.
+    pub terms: Option<Terms>,
+    /// The budget's history goes on with these.
+    pub budget_changes: Vec<BudgetChange>,
 }
 
 /// Which checkpoints are wanted, newest first. Every condition must hold.
@@ -162,7 +178,7 @@ impl Store {
         let loaded = query::load(&connection, &path)?;
         schema::tune_writer(&mut connection, &path)?;
         let jobs = reader::start(&path)?;
-        let writes = writer::start(connection, path, lock, loaded.last_seq)?;
+        let writes = writer::start(connection, path, lock, loaded.last_seq, loaded.ledger.last)?;
         Ok((Store { writes, jobs }, loaded))
     }
 
@@ -242,6 +258,33 @@ impl Store {
     pub async fn task(&self, task: &TaskId) -> Result<Option<Task>, StoreError> {
         let task = task.clone();
         self.read(move |it| query::task(it, &task)).await
+    }
+
+    /// Returns entries of the ledger, in the order in which they were made.
+    ///
+    /// # Errors
+    ///
+    /// If the file or a row cannot be read.
+    pub async fn entries(&self, query: EntryQuery) -> Result<Vec<Entry>, StoreError> {
+        self.read(move |it| ledger::entries(it, &query)).await
+    }
+
+    /// Returns sums of the ledger; of `query` the limit is not minded.
+    ///
+    /// # Errors
+    ///
+    /// If the file or a row cannot be read.
+    pub async fn sums(&self, by: By, query: EntryQuery) -> Result<Vec<Sum>, StoreError> {
+        self.read(move |it| ledger::sums(it, by, &query)).await
+    }
+
+    /// Returns the newest `limit` changes of the budget, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub async fn budget_changes(&self, limit: usize) -> Result<Vec<BudgetChange>, StoreError> {
+        self.read(move |it| ledger::changes(it, limit)).await
     }
 
     /// Writes what still waits, marks the end as clean and closes the file. Later calls on

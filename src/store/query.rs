@@ -6,7 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Valu
 
 use crate::{
     domain::{checkpoint::Checkpoint, event::Event, ids::TaskId, task::Task},
-    store::{CheckpointQuery, Events, Loaded, Query, codec, error::StoreError, reader::Source},
+    store::{
+        CheckpointQuery, Events, Loaded, Query, codec, error::StoreError, ledger, reader::Source,
+    },
 };
 
 /// Reads what a dispatcher begins with.
@@ -32,7 +34,8 @@ pub fn load(connection: &Connection, path: &Path) -> Result<Loaded, StoreError> 
     let dispatcher_id = connection
         .query_row("SELECT value FROM meta WHERE key = 'dispatcher_id'", [], |row| row.get(0))
         .map_err(sqlite)?;
-    Ok(Loaded { tasks, last_seq, offsets, dispatcher_id })
+    let ledger = ledger::load(connection, path)?;
+    Ok(Loaded { tasks, last_seq, offsets, dispatcher_id, ledger })
 }
 
 /// Reads the events that `query` asks for, no further than the last one wanted.

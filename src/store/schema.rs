@@ -56,6 +56,56 @@ pub const MIGRATIONS: &[&str] = &[
     CREATE INDEX checkpoints_by_task ON checkpoints (task, at);
     CREATE INDEX checkpoints_by_age ON checkpoints (at);
 ",
+    // What tasks had cost before there was a ledger becomes one entry each, at their submission.
+    "
+    CREATE TABLE ledger (
+        id INTEGER PRIMARY KEY,
+        task TEXT NOT NULL,
+        task_kind TEXT NOT NULL,
+        worker TEXT NOT NULL,
+        host TEXT NOT NULL,
+        attempt INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        model TEXT,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        quantity INTEGER NOT NULL,
+        rate INTEGER NOT NULL,
+        amount INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        input INTEGER NOT NULL,
+        output INTEGER NOT NULL,
+        cache_read INTEGER NOT NULL,
+        cache_write INTEGER NOT NULL
+    );
+    CREATE INDEX ledger_by_task ON ledger (task, id);
+    CREATE INDEX ledger_by_time ON ledger (until);
+    INSERT INTO ledger (task, task_kind, worker, host, attempt, kind, model, since, until, quantity,
+        rate, amount, source, input, output, cache_read, cache_write)
+    SELECT id, json_extract(body, '$.spec.kind'), json_extract(body, '$.place.worker'),
+        json_extract(body, '$.place.provider'), json_extract(body, '$.attempts'), 'model',
+        json_extract(body, '$.spec.model'), created_at, created_at, 0, 0,
+        json_extract(body, '$.usage.model'), 'reported',
+        json_extract(body, '$.usage.tokens.input'), json_extract(body, '$.usage.tokens.output'),
+        json_extract(body, '$.usage.tokens.cache_read'),
+        json_extract(body, '$.usage.tokens.cache_write')
+    FROM tasks
+    WHERE json_extract(body, '$.usage.model') > 0 AND json_extract(body, '$.place.worker') NOT NULL
+    ORDER BY created_at, id;
+    CREATE TRIGGER ledger_is_never_changed BEFORE UPDATE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+    CREATE TRIGGER ledger_is_never_cut BEFORE DELETE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+    CREATE TABLE budget (
+        key TEXT PRIMARY KEY,
+        body TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE budget_changes (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    );
+",
 ];
 
 /// Marks the file as ours (`PRAGMA application_id`): "Parh".

@@ -11,7 +11,7 @@ use std::{
 use proptest::prelude::{Strategy, any, prop, prop_assert_eq, proptest};
 use tempfile::TempDir;
 
-use super::{error::StoreError, *};
+use super::{error::StoreError, ledger::LedgerLoaded, *};
 use crate::domain::{
     checkpoint::{Change, Kept, Newest, Trigger},
     event::{EventBody, Tokens},
@@ -69,6 +69,7 @@ fn task(id: TaskId, name: &str) -> Task {
         kept: crate::domain::checkpoint::Kept::default(),
         home: None,
         origin: None,
+        hold: None,
     }
 }
 
@@ -123,6 +124,7 @@ fn what_was_committed_is_there_after_reopening() {
         last_seq: 3,
         offsets: HashMap::from([((id(1), "events.jsonl".to_owned()), 3)]),
         dispatcher_id: empty.dispatcher_id,
+        ledger: LedgerLoaded::default(),
     };
     assert_eq!(loaded, expected);
     assert_eq!(events, [1, 2, 3].map(|it| event(it, id(1))));
@@ -227,7 +229,7 @@ fn a_newer_file_is_refused_untouched() {
     let error = Store::open(dir.path()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the database was written by a newer parhelia (schema 7, this one knows 2)"
+        "the database was written by a newer parhelia (schema 7, this one knows 3)"
     );
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
@@ -353,7 +355,7 @@ fn a_full_disk_loses_nothing_and_is_got_over() {
     // As if the disk had room for 64 pages (256 KiB).
     connection.query_row("PRAGMA max_page_count = 64", [], |_| Ok(())).unwrap();
     let jobs = reader::start(&path).unwrap();
-    let writes = writer::start(connection, path, lock, 0).unwrap();
+    let writes = writer::start(connection, path, lock, 0, 0).unwrap();
     let store = Store { writes, jobs };
     let big = Batch { prompts: vec![(id(1), 0, vec![b'x'; 1 << 20])], ..batch(2, 2) };
     block_on(async {
@@ -432,6 +434,7 @@ fn a_store_of_schema_1_opens() {
         last_seq: 2,
         offsets: HashMap::from([((id(1), "events.jsonl".to_owned()), 2)]),
         dispatcher_id: "abcdefgh".into(),
+        ledger: LedgerLoaded::default(),
     };
     assert_eq!(loaded, expected);
     assert_eq!(events, [1, 2].map(|it| event(it, id(1))));

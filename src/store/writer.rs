@@ -12,7 +12,7 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::store::{Batch, codec, error::StoreError};
+use crate::store::{Batch, codec, error::StoreError, ledger};
 
 /// Batches that may wait for the writer. At the limit whoever commits waits to send, which slows
 /// the dispatcher down to what the disk takes.
@@ -33,12 +33,13 @@ pub enum Write {
     Close { reply: oneshot::Sender<()> },
 }
 
-/// Owns the writing connection, since SQLite admits one writer, and the number of the newest
-/// event, since it must not be read back for every commit.
+/// Owns the writing connection, since SQLite admits one writer, and the numbers of the newest
+/// event and entry, since they must not be read back for every commit.
 struct Writer {
     connection: Connection,
     path: PathBuf,
     last_seq: u64,
+    last_entry: u64,
     /// Whether the file says that it is being written to.
     marked: bool,
 }
@@ -52,9 +53,11 @@ pub fn start(
     path: PathBuf,
     lock: File,
     last_seq: u64,
+    last_entry: u64,
 ) -> Result<mpsc::Sender<Write>, StoreError> {
     let (sender, receiver) = mpsc::channel(WRITES_CAP);
-    let writer = Writer { connection, path: path.clone(), last_seq, marked: false };
+    let marked = false;
+    let writer = Writer { connection, path: path.clone(), last_seq, last_entry, marked };
     thread::Builder::new()
         .name("store-write".into())
         .spawn(move || {
@@ -133,16 +136,20 @@ impl Writer {
         if !self.marked {
             mark(&transaction, "0").map_err(sqlite)?;
         }
-        let mut last = self.last_seq;
+        let (mut last, mut last_entry) = (self.last_seq, self.last_entry);
         let mut seqs = Vec::new();
         for batch in batches {
             last = check_order(last, batch)?;
             insert(&transaction, batch, &self.path)?;
+            let (terms, changes) = (batch.terms.as_ref(), &batch.budget_changes);
+            last_entry = ledger::insert(&transaction, &self.path, last_entry, &batch.entries)?;
+            ledger::insert_terms(&transaction, &self.path, terms, changes)?;
             seqs.push(last);
         }
         transaction.commit().map_err(sqlite)?;
         self.marked = true;
         self.last_seq = last;
+        self.last_entry = last_entry;
         Ok(seqs)
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{
+        budget::BudgetView,
         checkpoints::{
             CheckpointDetail, CheckpointDiff, CheckpointFiles, CheckpointList, CheckpointView,
             Recovery, Restored,
@@ -69,6 +70,8 @@ pub enum Feed {
     Snapshot(Snapshot),
     /// Something happened.
     Event(Box<EventView>),
+    /// How the money stands now.
+    Budget(Box<BudgetView>),
     /// One page of the past, newest first.
     Listed(TaskList),
     /// How all is; asked for after each connection and on demand.

@@ -11,8 +11,8 @@ use parhelia::{
     domain::{
         activity::Activity::{Idle, NeedsPermission, Working},
         ids::{HostPath, WorkerId},
+        ledger::Price,
         task::{Isolation, PermissionMode, Requirements},
-        usd::Usd,
     },
     provider::{Capabilities, HostInfo, Provider, Worker},
     shell::{self, Command, ShellError},
@@ -55,8 +55,8 @@ impl Provider for Elsewhere {
         Capabilities { gpus: Vec::new(), memory_gb: None, cpu: None, slots: 4 }
     }
 
-    fn price(&self, _requirements: &Requirements) -> Usd {
-        Usd::ZERO
+    fn prices(&self, _requirements: &Requirements) -> Vec<Price> {
+        Vec::new()
     }
 
     async fn acquire(

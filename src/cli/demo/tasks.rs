@@ -107,6 +107,7 @@ pub async fn kill_once_it_works(client: Client, id: String) {
             let seen = match &frame {
                 Feed::Snapshot(it) => it.tasks.iter().any(works),
                 Feed::Event(it) => it.view.as_deref().is_some_and(works),
+                Feed::Budget(_) => false,
             };
             if seen {
                 break;

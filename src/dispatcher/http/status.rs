@@ -7,19 +7,14 @@ use axum::Json;
 use crate::{
     api::types::{Disk, ProviderStatus, Spend, Status},
     config::{load::load, settings::Budget},
-    dispatcher::{
-        http::{Answer, App, Ctx, hooks, readiness::readiness, version_info},
-        world::spent,
-    },
-    domain::{ids::WorkerId, task::Requirements, usd::Usd},
+    dispatcher::http::{Answer, App, Ctx, hooks, readiness::readiness, version_info},
+    domain::{budget::Scope, ids::WorkerId, ledger::hourly, task::Requirements, usd::Usd},
     provider::Provider,
     shell::{Command, Shell, run},
 };
 
 /// How long a provider may take to say how it is.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
-/// A day, for spending.
-const DAY: Duration = Duration::from_secs(86_400);
 /// Less free disk than this is worth a hint: 1 GiB.
 const DISK_LOW: u64 = 1024 * 1024 * 1024;
 
@@ -49,12 +44,11 @@ pub async fn status(ctx: Ctx) -> Answer<Status> {
                 .filter_map(|it| it.state.session())
                 .filter(|it| it.verdict().activity.needs_person())
                 .count();
-            let day = world.newest_first().take_while(|it| now.since(it.created_at) < DAY);
-            let spend = Spend {
-                last_day_usd: spent(day).dollars(),
-                total_usd: spent(world.newest_first()).dollars(),
-                ..limits
-            };
+            let standings = world.budget.standings(world.live(), now);
+            let of = |scope| standings.iter().find(|it| it.ceiling.scope() == scope);
+            let spent = |scope| of(scope).map_or(0.0, |it| it.spent.dollars());
+            let (total, day) = (spent(Scope::All), spent(Scope::Day));
+            let spend = Spend { last_day_usd: day, total_usd: total, ..limits };
             let mut in_use: BTreeMap<String, u32> = BTreeMap::new();
             for task in world.live().filter(|it| it.state.holds_slot()) {
                 if let Some(place) = &task.place {
@@ -130,7 +124,7 @@ async fn probe(
         login: None,
         login_by: None,
         first_run: None,
-        price_per_hour_usd: provider.price(&plain).dollars(),
+        price_per_hour_usd: hourly(&provider.prices(&plain)).dollars(),
     };
     // No worker is made for a question: a provider that has to make one is asked in its own way.
     let worker = match provider.acquire(&WorkerId::random(), &plain).await {

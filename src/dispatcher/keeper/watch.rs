@@ -291,7 +291,8 @@ mod tests {
                 agent: None,
             },
         };
-        let over = || EventBody::SessionEnded { code: Some(0), detail: String::new() };
+        let over =
+            || EventBody::SessionEnded { code: Some(0), detail: String::new(), ended_at: None };
         let failed = FailReason::Turn { error: "e".into(), message: "m".into() };
         for (body, state, expected) in [
             (ended(0), "RUNNING", Some(Trigger::Turn)),

@@ -12,7 +12,10 @@ use crate::{
     provider::Capabilities,
 };
 
+use std::sync::Arc;
+
 use super::*;
+use crate::domain::budget::{Budget, Scope};
 
 struct Counted(u32);
 
@@ -61,13 +64,15 @@ fn task(priority: i32, at: i64) -> Task {
         kept: crate::domain::checkpoint::Kept::default(),
         home: None,
         origin: None,
+        hold: None,
     }
 }
 
 fn world(slots: u32, max: u32) -> World {
     let capabilities = Capabilities { gpus: Vec::new(), memory_gb: None, cpu: None, slots };
-    let local = ProviderFacts { name: "local".into(), capabilities };
-    World::new(Vec::new(), 0, max, vec![local])
+    let local =
+        ProviderFacts { name: "local".into(), capabilities, prices: Arc::new(|_| Vec::new()) };
+    World::new(Vec::new(), 0, max, vec![local], Budget::default())
 }
 
 /// Commits a round: what `act` does, then what is due. Returns when to look again.
@@ -239,11 +244,15 @@ fn limits_end_the_session() {
         conversation: "c".into(),
         total: Usd(7),
         gauges: None,
+        model: None,
     };
     round(&mut world, 2, |draft| learn(draft, &dear.id, cost, Timestamp(2)));
     round(&mut world, 1001, |_| ());
     let why = |it: &Task| world.task(&it.id).unwrap().state.session().unwrap().stopping;
     assert_eq!(why(&timed), Some(StopCause::TimedOut { limit: second }));
     assert_eq!(why(&idle), Some(StopCause::IdleTimedOut { limit: second }));
-    assert_eq!(why(&dear), Some(StopCause::OverCeiling { spent: Usd(7), ceiling: Usd(5) }));
+    assert_eq!(
+        why(&dear),
+        Some(StopCause::OverCeiling { scope: Scope::Task, spent: Usd(7), ceiling: Usd(5) })
+    );
 }

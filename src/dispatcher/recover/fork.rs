@@ -322,6 +322,7 @@ fn new_task(
         last: String::new(),
         answer_bytes: None,
         kept: Kept::default(),
+        hold: None,
         home: None,
         origin: Some(Origin {
             task: checkpoint.task.clone(),

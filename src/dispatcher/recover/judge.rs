@@ -148,6 +148,7 @@ impl Words<'_> {
                 format!("it was killed by a person {}", self.ago(*at))
             }
             TaskState::Killed { at, cause } => format!("it was ended {}: {cause}", self.ago(*at)),
+            TaskState::Parked { at, why } => format!("it was parked {}: {why}", self.ago(*at)),
             TaskState::DispatchFailed { at, reason } => {
                 format!("it could not be dispatched {}: {reason}", self.ago(*at))
             }

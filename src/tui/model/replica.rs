@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     api::{
+        budget::BudgetView,
         types::{Snapshot, Status},
         view::TaskView,
     },
@@ -46,6 +47,8 @@ pub struct Replica {
     pub seq: u64,
     /// How all was when it was asked last.
     pub status: Option<Box<Status>>,
+    /// How the money stands, by the dispatcher's last word.
+    pub budget: Option<Box<BudgetView>>,
     /// What was spent according to `status`, and what was added since, by tasks' own figures.
     pub spent_usd: f64,
     pub spent_day_usd: f64,

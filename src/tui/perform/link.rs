@@ -150,6 +150,7 @@ impl Keeper {
             let feed = match stream.next().await {
                 Ok(Some(client::Feed::Snapshot(it))) => Feed::Snapshot(it),
                 Ok(Some(client::Feed::Event(it))) => Feed::Event(it),
+                Ok(Some(client::Feed::Budget(it))) => Feed::Budget(it),
                 Ok(None) => return (Ended::Orderly, past.is_some()),
                 Err(error) => return (Ended::Broken(error), past.is_some()),
             };

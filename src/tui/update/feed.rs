@@ -37,6 +37,7 @@ pub fn take(model: &mut Model, feed: Feed, out: &mut Out) {
             title(model, out);
         }
         Feed::Event(event) => event_happened(model, *event, out),
+        Feed::Budget(budget) => model.shared.replica.budget = Some(budget),
         Feed::Listed(page) => {
             let replica = &mut model.shared.replica;
             for task in page.tasks {

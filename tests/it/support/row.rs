@@ -419,7 +419,7 @@ fn replay(events: &[EventView]) -> Replay {
     for event in events {
         match (&event.body, &mut task) {
             (EventBody::Created { task: created }, _) => task = Some((**created).clone()),
-            (body, Some(task)) => task.fold(body, event.at).unwrap(),
+            (body, Some(task)) => drop(task.fold(body, event.at).unwrap()),
             (_, None) => panic!("an event before the task was created: {}", tell(events)),
         }
         let session = task.as_ref().and_then(|it| it.state.session());

@@ -29,6 +29,7 @@ fn plan() -> DryRun {
         notes: vec!["branch main, 2 uncommitted files come along".into()],
         commands: vec!["tmux -L parhelia new-session".into(), "claude \u{1b}[2J".into()],
         price_per_hour_usd: 0.0,
+        estimate: crate::api::budget::Estimate::default(),
     }
 }
 

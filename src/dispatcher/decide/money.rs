@@ -1,0 +1,93 @@
+//! What commands about money mean: pure.
+
+use crate::{
+    api::error::{ApiError, ErrorKind},
+    dispatcher::{
+        decide::{Command, emit},
+        world::Draft,
+    },
+    domain::{
+        budget::{BudgetChange, Cap, Ceiling, Change, Terms},
+        event::EventBody,
+        state::{ParkCause, StopCause, TaskState},
+        task::{Next, Task},
+    },
+    stdx::time::Timestamp,
+};
+
+/// Adds to `draft` what a command does that is about no task in particular.
+pub fn decide(draft: &mut Draft, command: &Command, now: Timestamp) {
+    match command {
+        Command::SetCeiling { ceiling, cap } => set(draft, ceiling, *cap, now),
+        Command::ResetBudget => reset(draft, now),
+        _ => (),
+    }
+}
+
+fn set(draft: &mut Draft, ceiling: &Ceiling, cap: Option<Cap>, now: Timestamp) {
+    let from = draft.budget().limit(ceiling);
+    let mut terms = draft.budget().terms.clone();
+    match cap {
+        Some(cap) => terms.caps.insert(ceiling.clone(), cap),
+        None => terms.caps.remove(ceiling),
+    };
+    draft.set_terms(terms, Vec::new());
+    let to = draft.budget().limit(ceiling);
+    let what = Change::Set { ceiling: ceiling.clone(), from, to };
+    let terms = draft.budget().terms.clone();
+    draft.set_terms(terms, vec![BudgetChange { at: now, what }]);
+}
+
+/// What workers cost up to now belongs to the period that ends.
+fn reset(draft: &mut Draft, now: Timestamp) {
+    let metered: Vec<_> =
+        draft.live().iter().filter(|it| !it.hourly().is_zero()).map(|it| it.id.clone()).collect();
+    for id in metered {
+        // Any state takes in that time passed.
+        let _ = draft.emit(&id, EventBody::Metered, now);
+    }
+    let accounts = &draft.budget().accounts;
+    let (spent, after) = (accounts.total, accounts.last);
+    let said = draft.budget().terms.said.clone();
+    let said = said.into_iter().filter(|it| it.0 == Ceiling::Day).collect();
+    let terms = Terms { since: Some(now), after, said, ..draft.budget().terms.clone() };
+    draft.reset_accounts();
+    draft.set_terms(terms, vec![BudgetChange { at: now, what: Change::Reset { spent } }]);
+}
+
+/// Parks a task on a person's word.
+pub fn park(draft: &mut Draft, task: &Task, now: Timestamp) -> Result<(), ApiError> {
+    match &task.state {
+        TaskState::Parked { .. } => return Ok(()),
+        TaskState::Completed { .. }
+        | TaskState::Failed { .. }
+        | TaskState::Killed { .. }
+        | TaskState::DispatchFailed { .. } => {
+            let what = format!("{} cannot be parked: it is {}", task.id, task.state.name());
+            let error = ApiError::new(ErrorKind::Conflict, what);
+            return Err(match task.state.session() {
+                Some(_) => {
+                    error.hint(format!("end its session: parhelia session kill {}", task.id))
+                }
+                None => error,
+            });
+        }
+        _ => (),
+    }
+    let why = ParkCause::Person;
+    emit(draft, &task.id, EventBody::StopRequested { cause: StopCause::Parked { why } }, now)
+}
+
+/// Lets a parked task go on where it was, or from the start if it never began.
+pub fn unpark(draft: &mut Draft, task: &Task, now: Timestamp) -> Result<(), ApiError> {
+    if !matches!(task.state, TaskState::Parked { .. }) {
+        let what = format!("{} is not parked: it is {}", task.id, task.state.name());
+        return Err(ApiError::new(ErrorKind::Conflict, what)
+            .hint(format!("see parhelia task show {}", task.id)));
+    }
+    let next = match task.conversation {
+        Some(_) => Next::Resume { with_prompt: false },
+        None => task.next.clone(),
+    };
+    emit(draft, &task.id, EventBody::Retried { next }, now)
+}
