@@ -51,12 +51,21 @@
 //! Meanwhile `keeper` saves what changed whenever a turn ends, somebody leaves, or something is about
 //! to be destroyed, and fetches it to this machine.
 //!
+//! # Money
+//!
+//! Every cost is an entry of the ledger, made by the fold of the event that tells of it, and every
+//! sum is a sum of entries. `plan` reserves what a task is thought to cost when it claims a worker,
+//! charges for workers, and parks what spends at a ceiling: [`domain::budget`] says by how much a
+//! ceiling can be passed. What a parked task was doing is interrupted and saved by `end`, and goes
+//! on when a person says so.
+//!
 //! # Where to look
 //!
 //! A wrong state: `domain::activity`, and `parhelia task show --why`. A wrong word on the screen:
 //! [`cli`], or the panel's file in [`tui::pane`]; a wrong key: [`tui::keymap`]; a wrong cell in a
 //! session's pane: [`vt`]. Something Claude changed: [`agent`]. A lost task: `dispatcher::core` and
-//! [`store`]. A checkpoint that was not made, or not kept: `dispatcher::keeper`. The wire: `assets/openapi.json`.
+//! [`store`]. A wrong sum: [`domain::ledger`] and [`domain::usage`]; a task that was parked, or may not
+//! begin: `dispatcher::plan`. A checkpoint that was not made, or not kept: `dispatcher::keeper`. The wire: `assets/openapi.json`.
 
 pub mod agent;
 pub mod api;

@@ -7,14 +7,19 @@
 //!
 //! ```text
 //! <run_dir>/a<attempt>/
-//!   run.sh hook.sh statusline.sh settings.json   written here
+//!   run.sh hook.sh statusline.sh lease.sh        written here
+//!   settings.json                                written here
 //!   prompt env                                   written here, 0600; env is gone once read
+//!   lease                                        written by the dispatcher, anew again and again
 //!   started                                      made by the first run, so there is no second
 //!   pid                                          Claude's process id
 //!   events.jsonl status.jsonl                    what hooks and status line were told
 //!   ask/<id> ask/<id>.json                       a waiting dialog: FIFO for the answer, request
 //!   big/<name>                                   hook lines too long for one atomic write
-//!   screen exit                                  the last of the terminal, then the status
+//!   spent/<conversation>                         what it cost, first and last, in micro-dollars
+//!   lease.fifo lease.pid                         what wakes the watchdog, and its process id
+//!   lease.ask lease.over                         it wants a new lease; it has ended Claude
+//!   screen exit                                  the last of the terminal, then status and time
 //! ```
 
 use std::collections::BTreeMap;
@@ -41,6 +46,9 @@ pub const ARGUMENT_MAX: usize = 120 * 1024;
 /// The variable that carries an API key which Claude must not see in its environment, because it
 /// would open a dialog about it.
 const KEY_VARIABLE: &str = "PARHELIA_API_KEY";
+
+/// What watchdog and status line both know of leases.
+const JUDGE: &str = include_str!("scripts/judge.sh");
 
 /// One launch of Claude.
 #[derive(Clone, Debug)]
@@ -141,9 +149,25 @@ impl RunDir {
         self.0.join("pid")
     }
 
-    /// Returns the file with the exit status, a decimal number and a newline; written last.
+    /// Returns the file with the exit status and when that was, in seconds since the epoch; written
+    /// last. Earlier versions wrote the status only. Read by [`crate::agent::lease::exit`].
     pub fn exit(&self) -> HostPath {
         self.0.join("exit")
+    }
+
+    /// Returns the lease. Written by [`crate::agent::lease::Lease::encode`].
+    pub fn lease(&self) -> HostPath {
+        self.0.join("lease")
+    }
+
+    /// Returns the file whose being there tells that the watchdog wants a new lease.
+    pub fn lease_ask(&self) -> HostPath {
+        self.0.join("lease.ask")
+    }
+
+    /// Returns the watchdog's note that it has ended Claude. Read by [`crate::agent::lease::over`].
+    pub fn lease_over(&self) -> HostPath {
+        self.0.join("lease.over")
     }
 
     /// Returns the file with what the terminal showed at the end, with escape sequences.
@@ -276,6 +300,14 @@ pub fn files(launch: &Launch) -> Vec<RunFile> {
             fill(include_str!("scripts/hook.sh"), &[("DIR", quoted(dir.path()))]),
         ),
         file("statusline.sh", 0o700, status_script(launch)),
+        file(
+            "lease.sh",
+            0o700,
+            fill(
+                include_str!("scripts/lease.sh"),
+                &[("DIR", quoted(dir.path())), ("JUDGE", JUDGE.as_bytes().to_vec())],
+            ),
+        ),
         file("settings.json", 0o600, settings(launch).to_string().into_bytes()),
         file("env", 0o600, env_script(launch)),
     ];
@@ -321,8 +353,9 @@ fn status_script(launch: &Launch) -> Vec<u8> {
         }
         _ => format!("printf '%s\\n' 'parhelia {} · Ctrl+Q leaves'", launch.task).into_bytes(),
     };
-    let dir = quoted(launch.dir().path());
-    fill(include_str!("scripts/statusline.sh"), &[("DIR", dir), ("SHOW", show)])
+    let (dir, judge) = (quoted(launch.dir().path()), JUDGE.as_bytes().to_vec());
+    let values = [("DIR", dir), ("JUDGE", judge), ("SHOW", show)];
+    fill(include_str!("scripts/statusline.sh"), &values)
 }
 
 /// The environment as `export` lines. A variable that no shell could set is left out, as is one

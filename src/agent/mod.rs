@@ -14,6 +14,7 @@ pub mod deliver;
 pub mod first_run;
 pub mod hooks;
 pub mod launch;
+pub mod lease;
 pub mod lines;
 pub mod login;
 pub mod prompt;

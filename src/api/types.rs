@@ -288,10 +288,10 @@ pub struct DiffFile {
     pub binary: bool,
     /// `A`, `M` or `D` for added, modified and deleted, `T` for another kind of file; nothing if
     /// that is not known.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<char>,
     /// What its mode says that it is now, if another than before: `executable`, `a link`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<String>,
 }
 
@@ -386,14 +386,14 @@ pub struct Status {
     pub hints: Vec<String>,
 }
 
-/// Spending, in US dollars, as Claude reported it, and what is set for it.
+/// Spending, in US dollars, and what is set for it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Spend {
-    /// Over all tasks the store knows.
+    /// Since the budget was reset, if ever.
     pub total_usd: f64,
-    /// By tasks created in the last 24 hours.
+    /// Since midnight.
     pub last_day_usd: f64,
-    /// The ceiling for everything.
+    /// The ceiling for everything; 0 if there is none.
     #[serde(default)]
     pub ceiling_usd: f64,
     /// The ceiling for one day, if there is one.
@@ -402,7 +402,7 @@ pub struct Spend {
     /// The part of a ceiling from which on to warn, 0 to 1.
     #[serde(default)]
     pub warning_threshold: f64,
-    /// Whether these ceilings are kept. If not they only warn; a task's own ceiling is always kept.
+    /// Whether these ceilings are kept. Dispatchers before the ledger only warned.
     #[serde(default)]
     pub ceiling_enforced: bool,
 }

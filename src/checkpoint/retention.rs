@@ -83,7 +83,10 @@ fn is_asked_for(checkpoint: &Checkpoint) -> bool {
 /// Tells whether it is what undoes something that cannot be undone otherwise.
 fn is_safety(trigger: Trigger) -> bool {
     match trigger {
-        Trigger::BeforeKill | Trigger::BeforeRestore | Trigger::BeforeDelete => true,
+        Trigger::BeforeKill
+        | Trigger::BeforePark
+        | Trigger::BeforeRestore
+        | Trigger::BeforeDelete => true,
         Trigger::Periodic
         | Trigger::Turn
         | Trigger::Detach
@@ -91,7 +94,6 @@ fn is_safety(trigger: Trigger) -> bool {
         | Trigger::Error
         | Trigger::Complete
         | Trigger::Shutdown
-        | Trigger::BeforePark
         | Trigger::BeforeRisky => false,
     }
 }

@@ -79,6 +79,8 @@ const KEYS: &[Key] = &[
     key!(User, "budget.max_daily_cost", budget.max_daily_cost),
     key!(User, "budget.on_exceeded", budget.on_exceeded),
     key!(User, "budget.reserve_usd", budget.reserve_usd),
+    key!(User, "budget.paid_lease", budget.paid_lease),
+    key!(User, "budget.free_lease", budget.free_lease),
     key!(User, "checkpoint.auto_interval_minutes", checkpoint.auto_interval_minutes, not_zero),
     key!(User, "checkpoint.max_per_session", checkpoint.max_per_session, not_zero),
     key!(User, "checkpoint.retention_days", checkpoint.retention_days, not_zero),

@@ -110,6 +110,10 @@ pub struct Budget {
     pub on_exceeded: OnExceeded,
     /// Reserved for a task of which nothing is known.
     pub reserve_usd: Usd,
+    /// How long a session on a paid worker goes on without a dispatcher.
+    pub paid_lease: Option<Duration>,
+    /// How long one on a free worker does.
+    pub free_lease: Option<Duration>,
 }
 
 /// Checkpoints.
@@ -278,6 +282,8 @@ impl Default for Settings {
                 max_daily_cost: None,
                 on_exceeded: OnExceeded::Park,
                 reserve_usd: Usd(1_000_000),
+                paid_lease: Some(Duration::from_secs(900)),
+                free_lease: Some(Duration::from_secs(86_400)),
             },
             checkpoint: Checkpoint {
                 auto_interval_minutes: 5,

@@ -8,7 +8,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
     api::{
@@ -18,6 +18,7 @@ use crate::{
     dispatcher::{
         decide::{Command, decide, learn},
         duty::Duties,
+        money::{self, Pulse, Time},
         plan::{Names, plan},
         world::{Changes, Draft, World},
     },
@@ -81,6 +82,7 @@ pub struct CoreHandle {
     requests: mpsc::Sender<Request>,
     facts: mpsc::Sender<Fact>,
     events: broadcast::Sender<Arc<Published>>,
+    budget: watch::Sender<u64>,
 }
 
 impl CoreHandle {
@@ -115,6 +117,12 @@ impl CoreHandle {
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Published>> {
         self.events.subscribe()
     }
+
+    /// Returns a number that is another one whenever the budget may look another: what is spent,
+    /// reserved or set, or, while something is spent, the rate of it.
+    pub fn budget_changed(&self) -> watch::Receiver<u64> {
+        self.budget.subscribe()
+    }
 }
 
 fn ending() -> ApiError {
@@ -127,6 +135,7 @@ pub struct Inputs {
     requests: mpsc::Receiver<Request>,
     facts: mpsc::Receiver<Fact>,
     events: broadcast::Sender<Arc<Published>>,
+    budget: watch::Sender<u64>,
 }
 
 /// Returns the way to a core that is to be made, and what to make it with.
@@ -134,8 +143,14 @@ pub fn channel() -> (CoreHandle, Inputs) {
     let (requests_tx, requests) = mpsc::channel(REQUESTS_CAP);
     let (facts_tx, facts) = mpsc::channel(FACTS_CAP);
     let (events, _) = broadcast::channel(EVENTS_CAP);
-    let handle = CoreHandle { requests: requests_tx, facts: facts_tx, events: events.clone() };
-    (handle, Inputs { requests, facts, events })
+    let (budget, _) = watch::channel(0);
+    let handle = CoreHandle {
+        requests: requests_tx,
+        facts: facts_tx,
+        events: events.clone(),
+        budget: budget.clone(),
+    };
+    (handle, Inputs { requests, facts, events, budget })
 }
 
 /// The core itself.
@@ -147,6 +162,8 @@ pub struct Core {
     requests: mpsc::Receiver<Request>,
     facts: mpsc::Receiver<Fact>,
     events: broadcast::Sender<Arc<Published>>,
+    time: Time,
+    pulse: Pulse,
     /// Facts that could not be committed, oldest first.
     stalled: VecDeque<Fact>,
     failures: u32,
@@ -182,9 +199,22 @@ impl Core {
         inputs: Inputs,
         duties: Duties,
     ) -> Core {
-        let Inputs { requests, facts, events } = inputs;
+        let Inputs { requests, facts, events, budget } = inputs;
         let stalled = VecDeque::new();
-        Core { world, store, clock, duties, requests, facts, events, stalled, failures: 0 }
+        let (time, pulse) = (Time::new(&*clock), Pulse::new(budget));
+        Core {
+            world,
+            store,
+            clock,
+            duties,
+            requests,
+            facts,
+            events,
+            time,
+            pulse,
+            stalled,
+            failures: 0,
+        }
     }
 
     /// Runs until `end` resolves.
@@ -192,6 +222,7 @@ impl Core {
         tokio::pin!(end);
         self.world.live().for_each(|it| self.duties.assign(it));
         let left = self.world.live().filter_map(nobody_looks).map(Input::Fact).collect();
+        self.world.settles = money::settles(&self.world, self.clock.now());
         let mut wake = self.round(left).await;
         loop {
             let due = sleep_until(&*self.clock, wake);
@@ -232,11 +263,17 @@ impl Core {
 
     /// Decides, commits, answers, publishes. Returns when something is due next.
     async fn round(&mut self, inputs: Vec<Input>) -> Option<Timestamp> {
+        let turned = self.time.turned(&*self.clock);
         let now = self.clock.now();
+        if turned != 0 {
+            tracing::warn!(by_ms = turned, "the clock was turned");
+            self.world.settles = money::settles(&self.world, now);
+        }
         let mut replies = Vec::new();
         let mut reads = Vec::new();
         let mut facts: Vec<Fact> = self.stalled.drain(..).collect();
         let mut draft = Draft::new(&self.world);
+        money::follow_clock(&mut draft, turned, now);
         for input in inputs {
             match input {
                 Input::Request(Request::Read(read)) => reads.push(read),
@@ -250,6 +287,7 @@ impl Core {
         facts.iter().for_each(|it| take_in(&mut draft, it, now));
         let mut wake = plan(&mut draft, now, &mut RandomNames);
         let changes = draft.finish();
+        let looks_other = money::touches(&changes);
         if let Err(error) = self.commit(changes).await {
             tracing::error!(%error, facts = facts.len(), "failed to commit");
             self.failures += 1;
@@ -258,6 +296,8 @@ impl Core {
             wake = Some(self.clock.now().plus(RETRY.after(self.failures)));
         } else {
             self.failures = 0;
+            self.time.settle();
+            wake = self.pulse.beat(&self.world, looks_other, now, wake);
         }
         for (reply, result) in replies {
             let _ = reply.send(result);
@@ -274,10 +314,16 @@ impl Core {
         }
         self.store.commit(changes.batch()).await.map_err(|it| store_error(&it))?;
         let events = changes.events.clone();
+        let money_moved = changes.budget.is_some();
         let touched: Vec<TaskId> =
             changes.changed.keys().chain(&changes.deleted).cloned().collect();
         self.world.merge(changes);
         for event in events {
+            if money::ends_worker(&event.body)
+                && let Some(task) = self.world.task(&event.task)
+            {
+                self.duties.release(task);
+            }
             let view = self.world.task(&event.task).map(|it| Box::new(TaskView::from(it)));
             // Nobody listening is no failure.
             let _ = self.events.send(Arc::new(Published { event, view }));
@@ -287,6 +333,9 @@ impl Core {
                 Some(task) => self.duties.assign(task),
                 None => self.duties.forget(&id),
             }
+        }
+        if money_moved {
+            self.duties.money_moved();
         }
         Ok(())
     }

@@ -209,6 +209,9 @@ pub fn no_session(task: &Task) -> ApiError {
     match &task.state {
         TaskState::Completed { .. } | TaskState::Failed { .. } | TaskState::Killed { .. } => error
             .hint(format!("go on with its conversation: parhelia task retry --resume {}", task.id)),
+        TaskState::Parked { .. } => {
+            error.hint(format!("let it go on: parhelia task unpark {}", task.id))
+        }
         TaskState::Pending { reason: Some(reason), .. } => error.hint(reason.clone()),
         _ => error.hint(format!("see parhelia task show {}", task.id)),
     }

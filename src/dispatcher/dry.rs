@@ -5,13 +5,16 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     agent::launch::session_argv,
     api::{budget::Estimate, error::ApiError, types::DryRun},
-    dispatcher::{http::App, launch},
+    dispatcher::{estimate, http::App, launch, world::World},
     domain::{
+        budget::{Ceiling, Refusal},
         ids::WorkerId,
         ledger::hourly,
         task::{Place, Task},
+        usd::Usd,
     },
     shell::Command,
+    stdx::time::Timestamp,
 };
 
 /// Says what launching `task` on the provider `target` would do.
@@ -25,6 +28,7 @@ pub async fn run(
     prompt: &[u8],
     target: &str,
     waits: Option<String>,
+    estimate: Estimate,
 ) -> Result<DryRun, ApiError> {
     let requirements = &task.spec.requirements;
     let place = Place {
@@ -60,6 +64,45 @@ pub async fn run(
         notes: plan.notes,
         commands,
         price_per_hour_usd: hourly(&app.hosts.provider(target)?.prices(requirements)).dollars(),
-        estimate: Estimate::default(),
+        estimate,
     })
+}
+
+/// Returns what `task` is thought to cost, what it would reserve on the provider `target`, and
+/// whether it could begin there by the budget.
+pub fn estimate(world: &World, task: &Task, target: &str, now: Timestamp) -> Estimate {
+    let guess = estimate::estimate(world, task.spec.kind);
+    let need = guess.need(world.budget.configured.reserve, task.spec.max_cost);
+    let standings = world.budget.standings(world.live(), now);
+    let counts = |ceiling: &Ceiling| match ceiling {
+        Ceiling::All | Ceiling::Day => true,
+        Ceiling::Host(name) => name == target,
+    };
+    let refusal =
+        standings.iter().filter(|it| counts(&it.ceiling)).find_map(|it| it.admits(need).err());
+    Estimate {
+        tasks: guess.tasks as u64,
+        median_usd: guess.history.map(|it| it.median.dollars()),
+        high_usd: guess.history.map(|it| it.high.dollars()),
+        reserve_usd: need.dollars(),
+        text: guess.text(task.spec.kind),
+        refused: refusal.map(|it| refused(&it)),
+    }
+}
+
+fn refused(it: &Refusal) -> String {
+    let of = match &it.ceiling {
+        Ceiling::All => String::new(),
+        Ceiling::Day => " of the day".to_owned(),
+        Ceiling::Host(name) => format!(" of {name}"),
+    };
+    let left = (it.limit - it.spent - it.reserved).max(Usd::ZERO);
+    let held = match it.reserved.is_zero() {
+        true => String::new(),
+        false => format!(", {} reserved by others", it.reserved),
+    };
+    format!(
+        "it would reserve {}, and {left} is left of the ceiling ({}){of}: {} spent{held}",
+        it.need, it.limit, it.spent
+    )
 }

@@ -1,14 +1,20 @@
 //! Who does what for which task. Level-triggered: a duty follows from a task's state alone, so
 //! after a restart everything that was under way is taken up again from the store.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;
 
 use crate::{
     dispatcher::{Crew, end, launch, typing, watch::WatchRequest},
     domain::{ids::TaskId, state::TaskState, task::Task},
+    stdx::backoff::Backoff,
 };
+
+/// How often it is tried to give a worker back: for half an hour.
+const RELEASES_MAX: u32 = 40;
+/// Between two of these.
+const AGAIN: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
 
 /// What a task's state asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +45,8 @@ impl Duties {
         match (wanted, self.current.get(&task.id)) {
             (Some(wanted), Some((current, _))) if wanted == *current => (),
             (Some(wanted), _) => {
+                // One more, or one less, to share what is left.
+                self.crew.leases.look();
                 let job = tokio::spawn(perform(Arc::clone(&self.crew), wanted, task.clone()));
                 // The job before has done its part: its outcome is what changed the state.
                 self.current.insert(task.id.clone(), (wanted, job));
@@ -51,6 +59,29 @@ impl Duties {
     /// Ends what is done for a task that is over.
     pub fn forget(&mut self, id: &TaskId) {
         self.current.remove(id);
+        self.crew.leases.look();
+    }
+
+    /// Has the leases follow what is left.
+    pub fn money_moved(&self) {
+        self.crew.leases.look();
+    }
+
+    /// Gives back the worker of a task whose session is over, in the background: harmless to
+    /// repeat. A provider that never answers knows its workers itself.
+    pub fn release(&self, task: &Task) {
+        let Some(place) = task.place.clone() else { return };
+        let (crew, task) = (Arc::clone(&self.crew), task.id.clone());
+        tokio::spawn(async move {
+            for failures in 1..=RELEASES_MAX {
+                let Ok(provider) = crew.hosts.provider(&place.provider) else { return };
+                match provider.release(&place.worker).await {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!(%task, %error, "failed to give a worker back"),
+                }
+                tokio::time::sleep(AGAIN.after(failures)).await;
+            }
+        });
     }
 
     /// Ends all jobs; sessions keep running, and what was half done is taken up at the next start.

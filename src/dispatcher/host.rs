@@ -12,6 +12,7 @@ use crate::{
     api::error::{ApiError, ErrorKind},
     dispatcher::{
         core::CoreHandle,
+        lease::Leases,
         session::host_error,
         typing::Submitted,
         watch::{WatchRequest, Watcher},
@@ -41,7 +42,7 @@ struct Inner {
     providers: Vec<Arc<dyn Provider>>,
     tmux_socket: String,
     clipboard: Clipboard,
-    core: OnceLock<CoreHandle>,
+    core: OnceLock<(CoreHandle, Leases)>,
     /// How far transcripts and the like were read when the dispatcher began.
     offsets: HashMap<(TaskId, String), u64>,
     /// Prompts that Claude took, for whoever waits for one.
@@ -73,10 +74,10 @@ impl Hosts {
         }
     }
 
-    /// Tells the hosts where facts go; before the first session is watched.
-    pub fn report_to(&self, core: CoreHandle) {
+    /// Tells the hosts where facts go, and who gives leases; before the first session is watched.
+    pub fn report_to(&self, core: CoreHandle, leases: Leases) {
         // Set once by the dispatcher's start; a second call would change nothing.
-        let _ = self.inner.core.set(core);
+        let _ = self.inner.core.set((core, leases));
     }
 
     /// Returns what planning must know.
@@ -125,13 +126,13 @@ impl Hosts {
         let sender = watchers.get(&host).filter(|it| !it.is_closed()).cloned();
         let sender = match (sender, self.inner.core.get()) {
             (Some(sender), _) => sender,
-            (None, Some(core)) => {
+            (None, Some((core, leases))) => {
                 let (sender, requests) = mpsc::channel(REQUESTS_CAP);
                 let offsets = self.inner.offsets.clone();
                 let prompts = self.inner.prompts.clone();
                 let shell = Arc::clone(&worker.shell);
-                let watcher =
-                    Watcher::new(shell, self.tmux(worker), core.clone(), offsets, prompts);
+                let (tmux, to) = (self.tmux(worker), (core.clone(), leases.clone()));
+                let watcher = Watcher::new(shell, tmux, to, offsets, prompts);
                 tokio::spawn(watcher.run(requests));
                 tokio::spawn(take_up(self.tmux(worker), self.inner.clipboard));
                 watchers.insert(host, sender.clone());

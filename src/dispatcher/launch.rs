@@ -147,6 +147,7 @@ async fn attempt(crew: &Crew, task: &Task) -> Result<(), Failure> {
         bytes: conf::conf(&keys, clipboard).into_bytes(),
         mode: 0o600,
     });
+    files.extend(crew.leases.first(&task.id, &spec.dir()).await);
     // Side by side, since each may be a round trip.
     let puts = files.iter().map(|it| worker.shell.put(&it.path, &it.bytes, it.mode));
     try_join_all(puts).await?;

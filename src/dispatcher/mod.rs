@@ -19,11 +19,14 @@ pub mod decide;
 mod dry;
 mod duty;
 mod end;
+pub mod estimate;
 mod host;
 pub mod http;
 pub mod keeper;
 mod launch;
+mod lease;
 mod losses;
+mod money;
 pub mod plan;
 mod read;
 mod recover;
@@ -37,7 +40,7 @@ use std::path::PathBuf;
 
 use crate::{
     config::{load::Sources, settings::Settings},
-    dispatcher::{core::CoreHandle, host::Hosts, keeper::Keeper},
+    dispatcher::{core::CoreHandle, host::Hosts, keeper::Keeper, lease::Leases},
     store::Store,
 };
 
@@ -81,4 +84,6 @@ pub struct Crew {
     pub home: Home,
     /// What makes and keeps checkpoints.
     pub keeper: Keeper,
+    /// What keeps sessions alive.
+    pub leases: Leases,
 }

@@ -35,6 +35,8 @@ pub enum File {
     Pid,
     /// Claude's registry file.
     Registry,
+    /// The watchdog's wish for a new lease.
+    LeaseAsk,
     /// The exit status.
     Exit,
 }
@@ -97,7 +99,12 @@ pub struct Reader {
     known: HashMap<String, u64>,
     pid: Option<u32>,
     registry: Option<Registry>,
+    /// The newest totals that the status line showed, by conversation.
     totals: HashMap<String, Usd>,
+    /// The newest totals that transcripts told.
+    saved: HashMap<String, Usd>,
+    /// A file was cut off or replaced, and is read from its start once more.
+    again: bool,
     /// The message counted last: its other lines repeat its usage.
     message: Option<String>,
 }
@@ -120,6 +127,8 @@ impl Reader {
             pid: None,
             registry: None,
             totals: HashMap::new(),
+            saved: HashMap::new(),
+            again: false,
             message: None,
         };
         reader.open(File::Events);
@@ -153,6 +162,7 @@ impl Reader {
             File::Transcript(path) => path.clone(),
             File::Pid => self.files.pid(),
             File::Registry => registry::path(&self.claude_config, self.pid.unwrap_or(0)),
+            File::LeaseAsk => self.files.lease_ask(),
             File::Exit => self.files.exit(),
         }
     }
@@ -164,7 +174,7 @@ impl Reader {
             let watch = Watch::Appended { path: self.path(file), from: lines.position() };
             out.push((file.clone(), watch));
         }
-        let mut small = vec![File::Pid, File::Exit];
+        let mut small = vec![File::Pid, File::LeaseAsk, File::Exit];
         if self.pid.is_some() {
             small.push(File::Registry);
         }
@@ -199,6 +209,7 @@ impl Reader {
                 if let Some(lines) = self.lines.get_mut(file) {
                     lines.restart();
                 }
+                self.again = true;
                 Read::default()
             }
             (File::Pid, Frame::Whole { bytes: Some(bytes), .. }) => self.pid(&bytes),
@@ -218,7 +229,7 @@ impl Reader {
                 File::Events => self.hook_line(&bytes),
                 File::Status => self.status_line(&bytes),
                 File::Transcript(_) => self.transcript_line(&bytes),
-                File::Pid | File::Registry | File::Exit => Read::default(),
+                File::Pid | File::Registry | File::LeaseAsk | File::Exit => Read::default(),
             };
             read.append(told);
         }
@@ -283,12 +294,13 @@ impl Reader {
             && self.message.as_ref() != Some(&message)
         {
             self.message = Some(message.clone());
-            read.bodies.push(EventBody::TokensCounted { message, tokens });
+            let (at, again) = (entry.at, self.again);
+            read.bodies.push(EventBody::TokensCounted { message, tokens, at, again });
         }
         if let Some((conversation, total)) = entry.total
-            && self.totals.get(&conversation) != Some(&total)
+            && self.saved.get(&conversation) != Some(&total)
         {
-            self.totals.insert(conversation.clone(), total);
+            self.saved.insert(conversation.clone(), total);
             let (attempt, gauges, model) = (self.attempt, None, None);
             let body = EventBody::CostReported { attempt, conversation, total, gauges, model };
             read.bodies.push(body);

@@ -23,9 +23,10 @@ use crate::{
         host::Hosts,
         http::{self, App},
         keeper::{self, Keeper, Tools},
+        lease,
         world::World,
     },
-    provider::{Capabilities, Provider, local::Local},
+    provider::{Capabilities, Provider, local::Local, pricing::Own},
     shell::local::LocalShell,
     stdx::time::{Clock, SystemClock},
     store::{Loaded, Store, error::StoreError},
@@ -63,8 +64,11 @@ fn local(home: &Home, settings: &Settings) -> Result<Local, ApiError> {
     };
     let config = variable("CLAUDE_CONFIG_DIR");
     let shell = Arc::new(LocalShell::new());
-    let cost = settings.local.cost_per_hour;
-    Local::new(shell, &person, runs, config.as_deref(), capabilities, cost).map_err(bad)
+    let price = Own {
+        per_hour: settings.local.cost_per_hour,
+        gpu_per_hour: settings.local.gpu_cost_per_hour,
+    };
+    Local::new(shell, &person, runs, config.as_deref(), capabilities, price).map_err(bad)
 }
 
 /// Runs the dispatcher with these providers.
@@ -94,7 +98,8 @@ pub async fn serve_with(
     let world = World::new(tasks, last_seq, max, hosts.facts(), budget::of(&settings, ledger));
     let vault = keeper::vault(&home)?;
     let (handle, inputs) = core::channel();
-    hosts.report_to(handle.clone());
+    let (leases, lease_keeper) = lease::keeper(handle.clone(), &settings, Arc::clone(&clock));
+    hosts.report_to(handle.clone(), leases.clone());
     let keeper = Keeper::new(
         Tools {
             core: handle.clone(),
@@ -113,6 +118,7 @@ pub async fn serve_with(
         settings: settings.clone(),
         home: home.clone(),
         keeper: keeper.clone(),
+        leases,
     }));
     let core = Core::new(world, store.clone(), Arc::clone(&clock), inputs, duties);
     let (end, ended) = watch::channel(false);
@@ -126,11 +132,13 @@ pub async fn serve_with(
         end: end.clone(),
         home: home.clone(),
         keeper: keeper.clone(),
+        ledgered: http::budget::Ledgered::default(),
     });
     let server = tokio::spawn(http::serve(listener, http::router(Arc::clone(&app)), ended.clone()));
     ready();
     tokio::spawn(on_signal(end));
     keeper.start();
+    let leases = tokio::spawn(lease_keeper.run(app.hosts.clone()));
     let mut told = ended;
     let until = async move {
         // The sender lives in the app, which outlives this.
@@ -138,6 +146,7 @@ pub async fn serve_with(
         keeper.last().await;
     };
     let store = core.run(until).await;
+    leases.abort();
     let _ = server.await;
     // A file that is gone already is as good as removed.
     let _ = std::fs::remove_file(&home.socket);

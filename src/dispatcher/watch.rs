@@ -24,6 +24,7 @@ use crate::{
     },
     dispatcher::{
         core::{CoreHandle, Fact},
+        lease::Leases,
         read::{File, Read, Reader},
         typing::Submitted,
     },
@@ -33,11 +34,11 @@ use crate::{
         ids::{HostPath, TaskId},
     },
     shell::{
-        Command, Shell,
+        Shell,
         follow::{FollowRequest, Follower, Frame, Watch},
         run,
     },
-    stdx::{backoff::Backoff, text::one_line},
+    stdx::backoff::Backoff,
     tmux::{
         Capture, Tmux,
         watch::{TmuxEvent, Watcher as Server},
@@ -74,6 +75,8 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 const READ_CHUNK: usize = 1024 * 1024;
 /// A hook line kept beside the log may be this long; what is longer is not read.
 const BIG_MAX: usize = 16 * 1024 * 1024;
+
+mod end;
 
 /// A session to watch.
 pub struct Watched {
@@ -121,6 +124,8 @@ struct Session {
     asks: HashSet<String>,
     /// When to give up waiting for the last words of a session that tmux no longer has.
     gone: Option<Instant>,
+    /// Whether it was seen to run since its host was last reached, so that its end is now.
+    runs: bool,
 }
 
 /// Watches the sessions of one host.
@@ -128,6 +133,7 @@ pub struct Watcher {
     shell: Arc<dyn Shell>,
     tmux: Tmux,
     core: CoreHandle,
+    leases: Leases,
     offsets: HashMap<(TaskId, String), u64>,
     prompts: broadcast::Sender<Submitted>,
     sessions: HashMap<TaskId, Session>,
@@ -150,11 +156,12 @@ enum Woke {
 }
 
 impl Watcher {
-    /// Creates a watcher. `offsets` say how far files were read before.
+    /// Creates a watcher that reports to the core and to the keeper of leases. `offsets` say how far
+    /// files were read before.
     pub fn new(
         shell: Arc<dyn Shell>,
         tmux: Tmux,
-        core: CoreHandle,
+        (core, leases): (CoreHandle, Leases),
         offsets: HashMap<(TaskId, String), u64>,
         prompts: broadcast::Sender<Submitted>,
     ) -> Watcher {
@@ -162,6 +169,7 @@ impl Watcher {
             shell,
             tmux,
             core,
+            leases,
             offsets,
             prompts,
             sessions: HashMap::new(),
@@ -258,6 +266,7 @@ impl Watcher {
             dialog: false,
             asks: HashSet::new(),
             gone: None,
+            runs: false,
             watched,
         };
         self.sessions.insert(id.clone(), session);
@@ -310,6 +319,7 @@ impl Watcher {
 
     async fn follow_all(&mut self, id: &TaskId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
+        session.runs = false;
         session.keys.drain(..).for_each(|it| {
             self.keys.remove(&it);
         });
@@ -353,7 +363,12 @@ impl Watcher {
             self.finish(&id, Some(&code)).await;
             return;
         }
+        if let (File::LeaseAsk, Frame::Whole { bytes: Some(_), .. }) = (&file, &frame) {
+            self.leases.renew(id).await;
+            return;
+        }
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.runs |= matches!((&file, &frame), (File::Exit, Frame::Whole { bytes: None, .. }));
         let read = session.reader.frame(&file, frame);
         self.take(&id, read).await;
     }
@@ -468,65 +483,6 @@ impl Watcher {
         }
     }
 
-    /// Reads the files of a session that ended to their end, then reports the end.
-    async fn finish(&mut self, id: &TaskId, exit: Option<&[u8]>) {
-        self.read_rest(id).await;
-        let Some(session) = self.sessions.get(id) else { return };
-        let files = session.watched.files.clone();
-        let code = exit.and_then(|it| String::from_utf8_lossy(it).trim().parse::<i32>().ok());
-        let tail = match self.shell.get(&files.screen(), 0, READ_CHUNK).await {
-            Ok(Some(bytes)) => last_line(&bytes),
-            _ => String::new(),
-        };
-        let mut read = Read::default();
-        let detail = match code {
-            Some(code) => {
-                let observation = Observation::Exited { code, tail: tail.clone() };
-                read.bodies.push(EventBody::Observed { observation });
-                tail
-            }
-            None => self.why_gone(id).await,
-        };
-        read.bodies.push(EventBody::SessionEnded { code, detail, ended_at: None });
-        self.report(id, read).await;
-        self.remove(id).await;
-    }
-
-    async fn read_rest(&mut self, id: &TaskId) {
-        loop {
-            let Some(session) = self.sessions.get(id) else { return };
-            let mut grown = false;
-            for (file, path, from) in session.reader.growing() {
-                let Ok(Some(bytes)) = self.shell.get(&path, from, READ_CHUNK).await else {
-                    continue;
-                };
-                if bytes.is_empty() {
-                    continue;
-                }
-                grown = true;
-                let Some(session) = self.sessions.get_mut(id) else { return };
-                let read = session.reader.bytes(&file, from, &bytes);
-                self.take(id, read).await;
-            }
-            if !grown {
-                return;
-            }
-        }
-    }
-
-    /// Says what is known of a session that is gone without a word.
-    async fn why_gone(&self, id: &TaskId) -> String {
-        let Some(session) = self.sessions.get(id) else { return String::new() };
-        let check = Command::new(["test", "-e", session.watched.files.started().as_str()]);
-        match run(&*self.shell, &check, COMMAND_LIMIT).await {
-            Ok(output) if output.code == 0 => {
-                "its tmux server was killed or the machine restarted".to_owned()
-            }
-            Ok(_) if session.heard => "its files there were removed".to_owned(),
-            _ => "it never started".to_owned(),
-        }
-    }
-
     /// Looks at the screen of a session that has said nothing yet.
     async fn look(&mut self, id: &TaskId) {
         let name = id.session_name();
@@ -545,32 +501,6 @@ impl Watcher {
         session.dialog = !session.dialog;
         self.report(id, Read::of(EventBody::Observed { observation })).await;
     }
-}
-
-/// Returns the last line that says something, of a screen with escape sequences.
-fn last_line(screen: &[u8]) -> String {
-    let text = String::from_utf8_lossy(screen);
-    let mut last = String::new();
-    for line in text.lines() {
-        let line = one_line(&without_escapes(line), 300);
-        if line.chars().any(char::is_alphanumeric) {
-            last = line;
-        }
-    }
-    last
-}
-
-fn without_escapes(line: &str) -> String {
-    let mut out = String::new();
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        if c != '\u{1b}' {
-            out.push(c);
-        } else if chars.next() == Some('[') {
-            chars.by_ref().find(|it| ('@'..='~').contains(it));
-        }
-    }
-    out
 }
 
 async fn next_frame(follower: &mut Option<Follower>) -> Option<Frame> {

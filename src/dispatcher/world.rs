@@ -21,6 +21,9 @@ use crate::{
     store::Batch,
 };
 
+/// The most days that one step of a meter is cut into; more is the word of a broken clock.
+const DAYS_MAX: usize = 400;
+
 /// What holds. Only [`World::merge`] changes it, after the store has committed.
 #[derive(Debug, Default)]
 pub struct World {
@@ -35,6 +38,9 @@ pub struct World {
     pub providers: Vec<ProviderFacts>,
     /// What may be spent, and what was.
     pub budget: Budget,
+    /// Until then workers are not charged, nor ceilings judged: a session that ended while no
+    /// dispatcher looked says so first. Nothing where there is nothing to wait for.
+    pub settles: Option<Timestamp>,
 }
 
 /// What planning must know of a provider.
@@ -241,10 +247,14 @@ impl<'a> Draft<'a> {
 
     /// Returns the tasks that something can still happen to, as they will be.
     pub fn live(&self) -> Vec<&Task> {
-        let mut ids: BTreeSet<&TaskId> = self.world.live.iter().collect();
-        ids.extend(self.changes.changed.keys());
-        ids.into_iter()
-            .filter_map(|it| self.task(it))
+        let Changes { changed, deleted, .. } = &self.changes;
+        let mut ids: Vec<&TaskId> = changed.keys().collect();
+        ids.sort_unstable();
+        let others = self.world.live.iter().filter(|it| !changed.contains_key(*it));
+        others
+            .chain(ids)
+            .filter(|it| deleted.is_empty() || !deleted.contains(it))
+            .filter_map(|it| changed.get(it).or_else(|| self.world.task(it)))
             .filter(|it| !it.state.is_final() || it.state.session().is_some())
             .collect()
     }
@@ -265,11 +275,34 @@ impl<'a> Draft<'a> {
     pub fn emit(&mut self, id: &TaskId, body: EventBody, at: Timestamp) -> Result<(), Illegal> {
         let unknown = Illegal { from: "unknown", transition: "changed" };
         let mut task = self.task(id).cloned().ok_or(unknown)?;
+        let mut steps = Vec::new();
+        for midnight in self.midnights(&task, &body, at) {
+            steps.push((EventBody::Metered, midnight, task.fold(&EventBody::Metered, midnight)?));
+        }
         let entries = task.fold(&body, at)?;
+        steps.push((body, at, entries));
         self.changes.changed.insert(id.clone(), task);
-        self.enter(entries);
-        self.push(id, body, at);
+        for (body, at, entries) in steps {
+            self.enter(entries);
+            self.push(id, body, at);
+        }
         Ok(())
+    }
+
+    /// Returns the midnights that an event would charge a worker across: each day has its own.
+    fn midnights(&self, task: &Task, body: &EventBody, at: Timestamp) -> Vec<Timestamp> {
+        let until = match body {
+            EventBody::Metered | EventBody::DispatchFailed { .. } => at,
+            EventBody::SessionEnded { ended_at, .. } => ended_at.unwrap_or(at).min(at),
+            _ => return Vec::new(),
+        };
+        let Some(meter) = task.usage.worker.as_ref().filter(|it| !it.is_free()) else {
+            return Vec::new();
+        };
+        let zone = &self.budget().zone;
+        let after = |it: &Timestamp| Some(zone.tomorrow(*it));
+        let days = std::iter::successors(after(&meter.until), after);
+        days.take_while(|it| *it < until).take(DAYS_MAX).collect()
     }
 
     /// Puts entries into the ledger and the sums.

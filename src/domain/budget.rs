@@ -38,8 +38,12 @@ pub const ENTRY_STEP: Duration = Duration::from_secs(300);
 /// The rate of spending is that of so long: long enough to be calm, short enough to be true.
 pub const BURN_OVER: Duration = Duration::from_secs(600);
 
-/// Minutes of spending that are kept in memory: an hour.
-const MINUTES: usize = 60;
+/// Minutes of spending that are shown.
+const HOUR: Duration = Duration::from_secs(3600);
+/// Minutes of spending that are kept in memory. More than an hour has, for a clock that is turned.
+const MINUTES: usize = 120;
+/// Days that are kept in memory.
+const DAYS: usize = 4;
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i128 = 3_600_000;
 
@@ -234,8 +238,10 @@ pub struct Accounts {
     pub total: Usd,
     /// Since the reset, by host.
     pub hosts: BTreeMap<String, Usd>,
-    today: Option<(Day, Usd)>,
-    /// Spending by minutes, the oldest first.
+    /// The newest days, by when they were first spent in: a clock that was turned far on and back
+    /// must not make today forgotten.
+    days: VecDeque<(Day, Usd)>,
+    /// Spending by minutes, the earliest first.
     minutes: VecDeque<Minute>,
 }
 
@@ -274,31 +280,40 @@ impl Accounts {
     pub fn recent(&mut self, host: &str, kind: CostKind, amount: Usd, at: Timestamp, zone: &Zone) {
         // What ended at midnight was spent in the day before.
         let day = zone.day(Timestamp(at.0.saturating_sub(1)));
-        match &mut self.today {
-            Some((today, sum)) if *today == day => *sum = *sum + amount,
-            // A clock that was turned back, or the late word of an ended day.
-            Some((today, _)) if day < *today => (),
-            today => *today = Some((day, amount)),
+        match self.days.iter_mut().find(|it| it.0 == day) {
+            Some((_, sum)) => *sum = *sum + amount,
+            None => self.days.push_back((day, amount)),
         }
-        let number = at.0.div_euclid(MINUTE_MS);
-        if self.minutes.back().is_none_or(|it| it.number < number) {
-            let (model, compute) = (BTreeMap::new(), Usd::ZERO);
-            self.minutes.push_back(Minute { number, model, compute });
+        if DAYS < self.days.len() {
+            self.days.pop_front();
         }
-        if let Some(minute) = self.minutes.back_mut() {
-            match kind {
-                CostKind::Model => {
-                    let sum = minute.model.entry(host.to_owned()).or_default();
-                    *sum = *sum + amount;
-                }
-                CostKind::Cpu | CostKind::Memory | CostKind::Gpu => {
-                    minute.compute = minute.compute + amount;
-                }
+        let minute = self.minute(at);
+        match kind {
+            CostKind::Model => {
+                let sum = minute.model.entry(host.to_owned()).or_default();
+                *sum = *sum + amount;
+            }
+            CostKind::Cpu | CostKind::Memory | CostKind::Gpu => {
+                minute.compute = minute.compute + amount;
             }
         }
         while MINUTES < self.minutes.len() {
             self.minutes.pop_front();
         }
+    }
+
+    /// Returns the minute in which `at` lies. What ends with a minute belongs to it.
+    fn minute(&mut self, at: Timestamp) -> &mut Minute {
+        let number = at.0.saturating_sub(1).div_euclid(MINUTE_MS);
+        let place = match self.minutes.binary_search_by_key(&number, |it| it.number) {
+            Ok(place) => place,
+            Err(place) => {
+                let (model, compute) = (BTreeMap::new(), Usd::ZERO);
+                self.minutes.insert(place, Minute { number, model, compute });
+                place
+            }
+        };
+        &mut self.minutes[place]
     }
 
     /// Begins a new period.
@@ -309,14 +324,14 @@ impl Accounts {
 
     /// Returns what was spent in the day of `now`.
     pub fn day(&self, now: Timestamp, zone: &Zone) -> Usd {
-        self.today.filter(|it| it.0 == zone.day(now)).map_or(Usd::ZERO, |it| it.1)
+        let today = zone.day(now);
+        self.days.iter().find(|it| it.0 == today).map_or(Usd::ZERO, |it| it.1)
     }
 
     /// Returns what models cost per hour, by [`BURN_OVER`]: on `host`, or on all of them.
     pub fn model_burn(&self, host: Option<&str>, now: Timestamp) -> Usd {
-        let from = now.minus(BURN_OVER).0.div_euclid(MINUTE_MS);
-        let recent = self.minutes.iter().rev().take_while(|it| from < it.number);
-        let sum: Usd = recent
+        let sum: Usd = self
+            .within(now, BURN_OVER)
             .map(|it| match host {
                 Some(host) => it.model.get(host).copied().unwrap_or_default(),
                 None => it.model.values().copied().sum(),
@@ -329,9 +344,17 @@ impl Accounts {
     /// Returns spending by minutes of the last hour, the oldest first: the minute since the epoch
     /// and its sum. Minutes without spending are left out.
     pub fn minutes(&self, now: Timestamp) -> Vec<(i64, Usd)> {
-        let from = now.0.div_euclid(MINUTE_MS) - i64::try_from(MINUTES).unwrap_or(0);
-        let recent = self.minutes.iter().filter(|it| from < it.number);
-        recent.map(|it| (it.number, it.model.values().copied().sum::<Usd>() + it.compute)).collect()
+        self.within(now, HOUR)
+            .map(|it| (it.number, it.model.values().copied().sum::<Usd>() + it.compute))
+            .collect()
+    }
+
+    /// Returns the minutes that lie in so long a time before `now`. Those ahead of it are a turned
+    /// clock's.
+    fn within(&self, now: Timestamp, long: Duration) -> impl Iterator<Item = &Minute> {
+        let from = now.minus(long).0.div_euclid(MINUTE_MS);
+        let to = now.0.div_euclid(MINUTE_MS);
+        self.minutes.iter().filter(move |it| from < it.number && it.number <= to)
     }
 }
 
@@ -402,7 +425,7 @@ impl Refusal {
     /// Tells whether it would fit if all that is reserved came to nothing: then it is worth
     /// waiting for.
     pub fn may_pass(&self) -> bool {
-        self.spent + self.need <= self.limit
+        self.spent < self.limit && self.spent + self.need <= self.limit
     }
 }
 
@@ -481,10 +504,10 @@ impl Budget {
         names.dedup();
         let mut standings: Vec<Standing> =
             names.into_iter().map(|it| self.standing(it, now)).collect();
+        let midnight = self.zone.start(self.zone.day(now));
         for task in live {
             let host = task.place.as_ref().map(|it| it.provider.as_str());
             let accrued = task.accrued(now);
-            let midnight = self.zone.start(self.zone.day(now));
             for standing in &mut standings {
                 let accrued = match &standing.ceiling {
                     Ceiling::All => accrued,

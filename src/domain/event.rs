@@ -67,8 +67,16 @@ pub enum EventBody {
         #[serde(default)]
         model: Option<String>,
     },
-    /// The transcript shows a message with its tokens.
-    TokensCounted { message: String, tokens: Tokens },
+    /// The transcript shows a message with its tokens, written `at` by its host's clock; `again` if
+    /// the file is read from its start once more.
+    TokensCounted {
+        message: String,
+        tokens: Tokens,
+        #[serde(default)]
+        at: Option<Timestamp>,
+        #[serde(default)]
+        again: bool,
+    },
     /// Its worker was charged for up to now.
     Metered,
     /// The clock was turned by so much, which is not charged.

@@ -16,4 +16,5 @@ pub mod ids;
 pub mod ledger;
 pub mod state;
 pub mod task;
+pub mod usage;
 pub mod usd;

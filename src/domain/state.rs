@@ -441,12 +441,13 @@ impl fmt::Display for StopCause {
 
 /// Says that a ceiling was reached.
 fn over(f: &mut fmt::Formatter<'_>, scope: Scope, spent: Usd, ceiling: Usd) -> fmt::Result {
-    match scope {
-        Scope::Task => write!(f, "reached its ceiling of {ceiling} (spent {spent})"),
-        Scope::All => write!(f, "the budget of {ceiling} is used up (spent {spent})"),
-        Scope::Day => write!(f, "the day's ceiling of {ceiling} is reached (spent {spent})"),
-        Scope::Host => write!(f, "its host's ceiling of {ceiling} is reached (spent {spent})"),
-    }
+    let which = match scope {
+        Scope::Task => "task ceiling",
+        Scope::All => "budget ceiling",
+        Scope::Day => "the day's ceiling",
+        Scope::Host => "the host's ceiling",
+    };
+    write!(f, "{which} {ceiling} reached (spent {spent})")
 }
 
 impl fmt::Display for ParkCause {

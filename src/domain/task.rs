@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{
         checkpoint::{Kept, Newest, Origin},
-        event::{Connection, EventBody, Gauges, Tokens},
+        event::{Connection, EventBody, Tokens},
         evidence::Observation,
         ids::{HostPath, TaskId, WorkerId},
         ledger::{Charge, CostKind, Entry, Source, WorkerMeter},
@@ -16,6 +16,8 @@ use crate::{
     },
     stdx::time::Timestamp,
 };
+
+pub use crate::domain::usage::{Meter, Usage};
 
 /// Everything the dispatcher holds of a task. The prompt and the answer are kept apart, in the
 /// store, because each may be a megabyte.
@@ -252,123 +254,6 @@ words!(
     }
 );
 
-/// What a task cost and used.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Usage {
-    /// Model cost as Claude reported it, over all launches.
-    pub model: Usd,
-    /// What cores, or machines as a whole, cost, over all launches.
-    pub cpu: Usd,
-    /// What memory cost.
-    pub memory: Usd,
-    /// What GPUs cost.
-    pub gpu: Usd,
-    /// The meter of the worker it has now.
-    pub worker: Option<WorkerMeter>,
-    /// When Claude last reported a cost.
-    pub reported_at: Option<Timestamp>,
-    /// The language model that Claude named last.
-    pub model_name: Option<String>,
-    /// The reading the next one is compared with.
-    pub meter: Meter,
-    /// Tokens by the transcript; an estimate, since compaction and titles appear in none.
-    pub tokens: Tokens,
-    /// The message counted last, whose further lines repeat its usage.
-    pub last_message: Option<String>,
-    /// Turns that ended, over all launches.
-    pub turns: u32,
-    /// How full the context window is, in percent.
-    pub context_percent: Option<u8>,
-    /// Lines added and removed as Claude counts them.
-    pub lines_added: u64,
-    /// See `lines_added`.
-    pub lines_removed: u64,
-}
-
-/// Turns Claude's running totals into what was spent.
-///
-/// A total is cumulative for a conversation (Claude Code 2.1.329, measured): it goes on across
-/// `--resume` after a clean end, falls back to the last saved figure after kill -9, and starts at
-/// zero in the conversation that `/clear` opens. Readings come from the status line and from the
-/// transcript's `cost-state`, in any order, so a lower one within a launch is an older one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Meter {
-    readings: Vec<Reading>,
-}
-
-/// The newest total of one conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Reading {
-    conversation: String,
-    attempt: u32,
-    total: Usd,
-}
-
-impl Meter {
-    /// Returns the meter of a task that begins with a copy of a conversation: its first figure, which
-    /// is what was carried over, was paid by the task it was copied from.
-    pub fn carried_over(conversation: &str) -> Meter {
-        let conversation = conversation.to_owned();
-        Meter { readings: vec![Reading { conversation, attempt: 0, total: Usd(i64::MAX) }] }
-    }
-
-    /// Takes a reading and returns what was spent since the one before.
-    pub fn read(&mut self, attempt: u32, conversation: &str, total: Usd) -> Usd {
-        let found = self.readings.iter_mut().find(|it| it.conversation == conversation);
-        let Some(reading) = found else {
-            let conversation = conversation.to_owned();
-            self.readings.push(Reading { conversation, attempt, total });
-            return total;
-        };
-        if reading.attempt != attempt {
-            // The first figure of a resumed launch is what was carried over, paid already.
-            reading.attempt = attempt;
-            reading.total = reading.total.min(total);
-        }
-        let spent = (total - reading.total).max(Usd::ZERO);
-        reading.total = reading.total.max(total);
-        spent
-    }
-}
-
-impl Usage {
-    /// Returns what was entered in the ledger.
-    pub fn spent(&self) -> Usd {
-        self.model + self.compute()
-    }
-
-    /// Returns what workers cost.
-    pub fn compute(&self) -> Usd {
-        self.cpu + self.memory + self.gpu
-    }
-
-    /// Takes in a running total of Claude's and returns what was spent since the one before.
-    fn report(&mut self, attempt: u32, conversation: &str, total: Usd) -> Usd {
-        let spent = self.meter.read(attempt, conversation, total);
-        self.model = self.model + spent;
-        spent
-    }
-
-    /// Takes in what the status line shows beside the cost.
-    fn show(&mut self, gauges: &Gauges) {
-        self.context_percent = gauges.context_percent;
-        self.lines_added = gauges.lines_added;
-        self.lines_removed = gauges.lines_removed;
-    }
-
-    fn charge(&mut self, charge: &Charge) {
-        let sum = match charge.kind {
-            CostKind::Model => &mut self.model,
-            CostKind::Cpu => &mut self.cpu,
-            CostKind::Memory => &mut self.memory,
-            CostKind::Gpu => &mut self.gpu,
-        };
-        *sum = *sum + charge.amount;
-    }
-}
-
 impl Task {
     /// Takes in one event, and returns what the ledger gets by it: entries without a number.
     ///
@@ -383,17 +268,11 @@ impl Task {
             EventBody::Held { reason } => {
                 self.go(&Transition::Held { reason: reason.clone() }, at)?;
             }
-            EventBody::Dispatched { worker, provider, attempt, conversation, prices, reserved } => {
+            EventBody::Dispatched { attempt, conversation, .. } => {
                 let transition =
                     Transition::Claimed { attempt: *attempt, conversation: conversation.clone() };
                 self.go(&transition, at)?;
-                self.attempts = *attempt;
-                self.place = Some(self.place_of(worker, provider));
-                self.conversation = Some(conversation.clone());
-                self.hold = Some(Hold { amount: *reserved, before: self.usage.spent() });
-                self.usage.reported_at = Some(at);
-                let meter = WorkerMeter::new(worker.clone(), provider.clone(), prices, at);
-                self.usage.worker = Some(meter);
+                self.claimed(body, at);
             }
             EventBody::Placed { run_dir, workspace, branch } => {
                 if let Some(place) = &mut self.place {
@@ -408,36 +287,11 @@ impl Task {
                 entries = self.give_back(at);
             }
             EventBody::Observed { observation } => self.observe(observation, at),
-            EventBody::CostReported { attempt, conversation, total, gauges, model } => {
-                gauges.iter().for_each(|it| self.usage.show(it));
-                if model.is_some() {
-                    self.usage.model_name.clone_from(model);
-                }
-                let amount = self.usage.report(*attempt, conversation, *total);
-                let from = self.usage.reported_at.replace(at).unwrap_or(at).min(at);
-                if Usd::ZERO < amount {
-                    entries.extend(
-                        self.entry(Source::Reported, from, at).map(|it| Entry { amount, ..it }),
-                    );
-                }
-            }
-            EventBody::TokensCounted { message, tokens } => {
-                if self.usage.last_message.as_ref() != Some(message) {
-                    self.usage.tokens = self.usage.tokens.plus(tokens);
-                    self.usage.last_message = Some(message.clone());
-                    let tokens = *tokens;
-                    entries.extend(
-                        self.entry(Source::Estimated, at, at).map(|it| Entry { tokens, ..it }),
-                    );
-                }
-            }
-            EventBody::Metered => entries = self.charge(at),
-            EventBody::ClockTurned { by_ms } => {
-                if let Some(meter) = &mut self.usage.worker {
-                    meter.shift(*by_ms);
-                }
-            }
-            EventBody::Capped { max_cost } => self.spec.max_cost = *max_cost,
+            EventBody::CostReported { .. }
+            | EventBody::TokensCounted { .. }
+            | EventBody::Metered
+            | EventBody::ClockTurned { .. }
+            | EventBody::Capped { .. } => entries = self.account(body, at),
             EventBody::StopRequested { cause } => {
                 self.go(&Transition::StopRequested { cause: *cause }, at)?;
             }
@@ -485,6 +339,63 @@ impl Task {
             | EventBody::Noted { .. } => (),
         }
         Ok(entries)
+    }
+
+    /// Takes in that a worker was claimed: its meter runs from then on.
+    fn claimed(&mut self, body: &EventBody, at: Timestamp) {
+        let EventBody::Dispatched { worker, provider, attempt, conversation, prices, reserved } =
+            body
+        else {
+            return;
+        };
+        self.attempts = *attempt;
+        self.place = Some(self.place_of(worker, provider));
+        self.conversation = Some(conversation.clone());
+        if self.next == Next::Fresh {
+            self.usage.meter.begin(conversation);
+        }
+        self.hold = Some(Hold { amount: *reserved, before: self.usage.spent() });
+        self.usage.reported_at = Some(at);
+        let meter = WorkerMeter::new(worker.clone(), provider.clone(), prices, at);
+        self.usage.worker = Some(meter);
+    }
+
+    /// Takes in what is said of money, and returns what the ledger gets by it.
+    fn account(&mut self, body: &EventBody, at: Timestamp) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        match body {
+            // What never had a worker cannot have cost anything.
+            EventBody::CostReported { .. } | EventBody::TokensCounted { .. }
+                if self.place.is_none() => {}
+            EventBody::CostReported { attempt, conversation, total, gauges, model } => {
+                gauges.iter().for_each(|it| self.usage.show(it));
+                if model.is_some() {
+                    self.usage.model_name.clone_from(model);
+                }
+                let shown = gauges.is_some();
+                let amount = self.usage.report(*attempt, conversation, *total, shown);
+                let from = self.usage.reported_at.replace(at).unwrap_or(at).min(at);
+                if Usd::ZERO < amount {
+                    entries.extend(
+                        self.entry(Source::Reported, from, at).map(|it| Entry { amount, ..it }),
+                    );
+                }
+            }
+            EventBody::TokensCounted { message, tokens, at: written, again } => {
+                let new = self.usage.count(message, tokens, *written, *again);
+                let entry = self.entry(Source::Estimated, at, at).filter(|_| new);
+                entries.extend(entry.map(|it| Entry { tokens: *tokens, ..it }));
+            }
+            EventBody::Metered => entries = self.charge(at),
+            EventBody::ClockTurned { by_ms } => {
+                if let Some(meter) = &mut self.usage.worker {
+                    meter.shift(*by_ms);
+                }
+            }
+            EventBody::Capped { max_cost } => self.spec.max_cost = *max_cost,
+            _ => (),
+        }
+        entries
     }
 
     /// Returns what it has cost up to `now`, entered or not yet.
@@ -620,6 +531,11 @@ impl Task {
     }
 
     fn observe(&mut self, observation: &Observation, at: Timestamp) {
+        if let Observation::ConversationStarted { source, conversation, .. } = observation
+            && ["startup", "clear"].contains(&&**source)
+        {
+            self.usage.meter.begin(conversation);
+        }
         let Some(session) = self.state.session_mut() else { return };
         let turns = session.evidence.turns;
         session.observe(observation, at);
@@ -634,40 +550,6 @@ impl Task {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_meter_neither_doubles_nor_misses() {
-        let mut meter = Meter::default();
-        let readings = [
-            (1, "a", 0, 0),
-            (1, "a", 500, 500),
-            (1, "a", 500, 0),
-            (1, "a", 700, 200),
-            // Resumed after a clean end: the total is carried over.
-            (2, "a", 700, 0),
-            (2, "a", 900, 200),
-            // Resumed after kill -9: the total falls back.
-            (3, "a", 300, 0),
-            (3, "a", 400, 100),
-            // `/clear` opens another conversation; the old one's last word comes late.
-            (3, "b", 0, 0),
-            (3, "a", 450, 50),
-            (3, "b", 50, 50),
-            (3, "a", 400, 0),
-        ];
-        for (attempt, conversation, total, spent) in readings {
-            let seen = meter.read(attempt, conversation, Usd(total));
-            assert_eq!(seen, Usd(spent), "{attempt} {conversation} {total}");
-        }
-    }
-
-    #[test]
-    fn what_a_copy_carried_over_was_paid() {
-        let mut meter = Meter::carried_over("b");
-        for (attempt, total, spent) in [(1, 700, 0), (1, 900, 200), (2, 800, 0), (2, 950, 150)] {
-            assert_eq!(meter.read(attempt, "b", Usd(total)), Usd(spent), "{attempt} {total}");
-        }
-    }
 
     #[test]
     fn words_say_what_is_allowed() {

@@ -7,11 +7,10 @@ use async_trait::async_trait;
 use crate::{
     domain::{
         ids::{HostPath, WorkerId},
-        ledger::{CostKind, Price},
+        ledger::Price,
         task::Requirements,
-        usd::Usd,
     },
-    provider::{Capabilities, HostInfo, Provider, Worker},
+    provider::{Capabilities, HostInfo, Provider, Worker, pricing::Own},
     shell::{Shell, ShellError},
 };
 
@@ -23,7 +22,7 @@ pub struct Local {
     shell: Arc<dyn Shell>,
     info: HostInfo,
     capabilities: Capabilities,
-    cost_per_hour: Usd,
+    price: Own,
 }
 
 impl Local {
@@ -38,7 +37,7 @@ impl Local {
         root: &str,
         claude_config: Option<&str>,
         capabilities: Capabilities,
-        cost_per_hour: Usd,
+        price: Own,
     ) -> Result<Local, String> {
         let home = HostPath::new(home)?;
         let info = HostInfo {
@@ -51,7 +50,7 @@ impl Local {
             shares_environment: true,
             root_user: rustix::process::geteuid().is_root(),
         };
-        Ok(Local { shell, info, capabilities, cost_per_hour })
+        Ok(Local { shell, info, capabilities, price })
     }
 }
 
@@ -65,9 +64,8 @@ impl Provider for Local {
         self.capabilities.clone()
     }
 
-    fn prices(&self, _requirements: &Requirements) -> Vec<Price> {
-        let (kind, per_hour) = (CostKind::Cpu, self.cost_per_hour);
-        vec![Price { kind, per_hour, milli_units: 1000 }]
+    fn prices(&self, requirements: &Requirements) -> Vec<Price> {
+        self.price.prices(requirements)
     }
 
     async fn acquire(

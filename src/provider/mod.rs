@@ -4,6 +4,7 @@
 //! for one worker is harmless and what exists can be matched with what is recorded.
 
 pub mod local;
+pub mod pricing;
 
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 /// A moment, in milliseconds since the Unix epoch.
@@ -51,6 +52,10 @@ impl fmt::Display for Timestamp {
 pub trait Clock: Send + Sync + 'static {
     /// Returns the present moment.
     fn now(&self) -> Timestamp;
+
+    /// Returns the time since some moment in the past, the same for the machine's whole life. No
+    /// one can turn it, and it goes on while the machine sleeps.
+    fn steady(&self) -> Duration;
 }
 
 /// The machine's clock.
@@ -63,28 +68,54 @@ impl Clock for SystemClock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
+
+    fn steady(&self) -> Duration {
+        let since = clock_gettime(AWAKE_OR_NOT);
+        // Neither is ever negative.
+        let secs = u64::try_from(since.tv_sec).unwrap_or(0);
+        Duration::new(secs, u32::try_from(since.tv_nsec).unwrap_or(0))
+    }
 }
+
+/// The clock that counts from the start of the machine, its sleep with it.
+#[cfg(target_os = "linux")]
+const AWAKE_OR_NOT: ClockId = ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const AWAKE_OR_NOT: ClockId = ClockId::Monotonic;
 
 /// A clock that a test turns by hand.
 #[derive(Debug, Default)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    now: AtomicI64,
+    steady: AtomicI64,
+}
 
 impl ManualClock {
     /// Creates a clock that stands at `at`.
     pub fn new(at: Timestamp) -> ManualClock {
-        ManualClock(AtomicI64::new(at.0))
+        ManualClock { now: AtomicI64::new(at.0), steady: AtomicI64::new(0) }
     }
 
-    /// Turns the clock on by `duration`.
+    /// Lets `duration` pass.
     pub fn advance(&self, duration: Duration) {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        self.now.fetch_add(millis, Ordering::SeqCst);
+        self.steady.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Turns the clock by so many milliseconds, while no time passes.
+    pub fn turn(&self, by_ms: i64) {
+        self.now.fetch_add(by_ms, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.now.load(Ordering::SeqCst))
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.steady.load(Ordering::SeqCst)).unwrap_or(0))
     }
 }
 

@@ -21,7 +21,7 @@ const RECENT_MS: i64 = 26 * 3_600_000;
 const MINUTE_MS: i64 = 60_000;
 
 /// Days are made of pieces of so many milliseconds, because every zone's midnight is at one's end.
-const QUARTER_MS: i64 = 15 * 60_000;
+pub const QUARTER_MS: i64 = 15 * 60_000;
 
 /// What memory must know of the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -12,6 +12,9 @@ use std::{
 };
 
 use super::*;
+use crate::stdx::time::{Clock, SystemClock};
+
+mod lease;
 
 /// A launch below `root` whose Claude is the given `sh` script; the workspace's name is hostile.
 fn launch(root: &Path, claude: &str) -> Launch {
@@ -72,6 +75,14 @@ fn read(path: &HostPath) -> Vec<u8> {
     fs::read(path.as_str()).unwrap_or_else(|it| panic!("{path}: {it}"))
 }
 
+/// Returns the status that the launcher wrote down just now.
+fn status_of(dir: &RunDir) -> Option<i32> {
+    let (code, at) = crate::agent::lease::exit(&read(&dir.exit()))?;
+    let age = SystemClock.now().since(at.unwrap());
+    assert!(age < Duration::from_secs(60), "{age:?}");
+    Some(code)
+}
+
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
     for _ in 0..400 {
         if condition() {
@@ -110,7 +121,7 @@ fn claude_gets_the_exact_prompt_and_the_rest() {
         write(&launch);
         assert!(run(&launch, &shell).status.code() == Some(3), "{shell:?}");
         let dir = launch.dir();
-        assert_eq!(read(&dir.exit()), b"3\n", "{shell:?}");
+        assert_eq!(status_of(&dir), Some(3), "{shell:?}");
         let workspace = &launch.workspace;
         let argv = read(&workspace.join("argv"));
         let words: Vec<&[u8]> = argv.split(|b| *b == 0).collect();
@@ -173,14 +184,14 @@ fn the_exit_is_written_whatever_ends_claude() {
         let launch = launch(root.path(), "kill -9 $$");
         write(&launch);
         run(&launch, &shell);
-        assert_eq!(read(&launch.dir().exit()), b"137\n", "{shell:?}");
+        assert_eq!(status_of(&launch.dir()), Some(137), "{shell:?}");
 
         let root = tempfile::tempdir().unwrap();
         let mut launch = self::launch(root.path(), "true");
         launch.command = vec!["no-such-program".into()];
         write(&launch);
         run(&launch, &shell);
-        assert_eq!(read(&launch.dir().exit()), b"127\n", "{shell:?}");
+        assert_eq!(status_of(&launch.dir()), Some(127), "{shell:?}");
 
         // A hang-up of the whole process group, as when tmux ends the session.
         let root = tempfile::tempdir().unwrap();
@@ -194,7 +205,7 @@ fn the_exit_is_written_whatever_ends_claude() {
         assert!(Process::new("kill").args(["-HUP", "--", &group]).status().unwrap().success());
         finish(child);
         wait_until("the exit is written", || Path::new(launch.dir().exit().as_str()).exists());
-        assert_eq!(read(&launch.dir().exit()), b"129\n", "{shell:?}");
+        assert_eq!(status_of(&launch.dir()), Some(129), "{shell:?}");
     }
 }
 

@@ -23,13 +23,18 @@ trap : HUP INT QUIT TERM
 
 mask=$(umask)
 umask 077
-mkdir -p "$dir/ask" "$dir/big" "$dir/tmp"
+mkdir -p "$dir/ask" "$dir/big" "$dir/tmp" "$dir/spent"
+mkfifo "$dir/lease.fifo"
 : >>"$dir/events.jsonl"
 : >>"$dir/status.jsonl"
 umask "$mask"
 
 finish() {
-    printf '%s\n' "$1" >"$dir/exit.tmp" && mv -f "$dir/exit.tmp" "$dir/exit"
+    # Ends the watchdog, which looks whether this is there whenever it wakes.
+    if [ -p "$dir/lease.fifo" ]; then
+        { rm -f "$dir/lease.fifo" && printf 'end\n' >&3; } 3<>"$dir/lease.fifo"
+    fi
+    printf '%s %s\n' "$1" "$(date +%s)" >"$dir/exit.tmp" && mv -f "$dir/exit.tmp" "$dir/exit"
     exit "$1"
 }
 
@@ -65,6 +70,10 @@ if [ -s "$dir/prompt" ]; then
     set -- "$@" -- "${prompt%.}"
     unset prompt
 fi
+
+# The watchdog, see there. Of all that is started here it alone is not in the foreground.
+sh "$dir/lease.sh" &
+printf '%s\n' "$!" >"$dir/lease.pid"
 
 [ -t 0 ] && terminal=yes || terminal=
 # The innermost shell writes its process id and then becomes Claude, so that the id is Claude's. A

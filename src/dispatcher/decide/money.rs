@@ -4,6 +4,7 @@ use crate::{
     api::error::{ApiError, ErrorKind},
     dispatcher::{
         decide::{Command, emit},
+        plan::{Admission, admission},
         world::Draft,
     },
     domain::{
@@ -11,6 +12,7 @@ use crate::{
         event::EventBody,
         state::{ParkCause, StopCause, TaskState},
         task::{Next, Task},
+        usd::Usd,
     },
     stdx::time::Timestamp,
 };
@@ -34,7 +36,10 @@ fn set(draft: &mut Draft, ceiling: &Ceiling, cap: Option<Cap>, now: Timestamp) {
     draft.set_terms(terms, Vec::new());
     let to = draft.budget().limit(ceiling);
     let what = Change::Set { ceiling: ceiling.clone(), from, to };
-    let terms = draft.budget().terms.clone();
+    let mut terms = draft.budget().terms.clone();
+    if from != to {
+        terms.said.remove(ceiling);
+    }
     draft.set_terms(terms, vec![BudgetChange { at: now, what }]);
 }
 
@@ -85,9 +90,29 @@ pub fn unpark(draft: &mut Draft, task: &Task, now: Timestamp) -> Result<(), ApiE
         return Err(ApiError::new(ErrorKind::Conflict, what)
             .hint(format!("see parhelia task show {}", task.id)));
     }
+    room(draft, task, now)?;
     let next = match task.conversation {
         Some(_) => Next::Resume { with_prompt: false },
         None => task.next.clone(),
     };
     emit(draft, &task.id, EventBody::Retried { next }, now)
+}
+
+/// Refuses what would be parked or refused at once, so that the task stays as it is. Where there
+/// will be room, it waits.
+fn room(draft: &Draft, task: &Task, now: Timestamp) -> Result<(), ApiError> {
+    if let Some(ceiling) = task.spec.max_cost
+        && ceiling <= task.spent(now)
+    {
+        let spent = task.spent(now);
+        let what = format!("{} has spent {spent} of its own ceiling ({ceiling})", task.id);
+        let more = (spent + ceiling).max(Usd(1)).0.saturating_add(999_999) / 1_000_000;
+        return Err(ApiError::new(ErrorKind::Budget, what)
+            .hint(format!("raise it: parhelia budget set {more} --task {}", task.id)));
+    }
+    let Some(place) = &task.place else { return Ok(()) };
+    match admission(draft, task, &place.provider, now).1 {
+        Admission::Never(reason) => Err(ApiError::new(ErrorKind::Budget, reason)),
+        Admission::Granted | Admission::Later(_) | Admission::Tomorrow(_) => Ok(()),
+    }
 }

@@ -22,7 +22,7 @@ use crate::{
     },
     dispatcher::{
         core::{Published, store_error},
-        http::{Answer, App, Ctx, tasks},
+        http::{Answer, App, Ctx, budget, tasks},
     },
     domain::{event::Event, ids::TaskId},
     stdx::time::Timestamp,
@@ -58,7 +58,8 @@ pub struct HistoryParams {
 }
 
 /// Streams events as they are committed: server-sent events whose id is the event's number. A
-/// subscriber that falls behind is sent one `snapshot` frame and goes on from there.
+/// subscriber that falls behind is sent one `snapshot` frame and goes on from there. Between them
+/// come `budget` frames, without an id: a `BudgetView` at the beginning and whenever it changed.
 #[utoipa::path(get, path = "/v1/events", params(StreamParams),
     responses((status = 200, content_type = "text/event-stream", body = EventView)))]
 pub async fn stream(ctx: Ctx, Query(params): Query<StreamParams>) -> Response {
@@ -83,6 +84,8 @@ async fn pump(app: Arc<App>, since: Option<u64>, frames: mpsc::Sender<Bytes>) {
         None => snapshot(&app, &frames).await,
     };
     let Ok(mut seq) = begun else { return };
+    // Whoever begins with a snapshot takes the first frame for it.
+    tokio::spawn(budget::frames(Arc::clone(&app), frames.clone()));
     loop {
         let next = tokio::select! {
             next = live.recv() => next,

@@ -2,6 +2,7 @@
 //! part that drives a session, and turns the answer into JSON.
 
 mod attach;
+pub mod budget;
 mod checkpoints;
 mod diff;
 mod events;
@@ -62,6 +63,8 @@ pub struct App {
     pub home: Home,
     /// What makes and keeps checkpoints.
     pub keeper: Keeper,
+    /// Sums of the ledger for those who look at the money.
+    pub ledgered: budget::Ledgered,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Since when it runs.
@@ -120,6 +123,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/interrupt", post(sessions::interrupt))
         .route("/stop", post(tasks::stop))
         .route("/retry", post(tasks::retry))
+        .route("/park", post(budget::park))
+        .route("/unpark", post(budget::unpark))
+        .route("/costs", get(budget::task_costs))
         .route("/resume", post(recovery::resume))
         .route("/recovery", get(recovery::recovery))
         .route("/checkpoints", post(checkpoints::create))
@@ -145,6 +151,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/checkpoints/prune", post(checkpoints::prune))
         .route("/v1/checkpoints/verify", post(checkpoints::verify))
         .nest("/v1/checkpoints/{id}", checkpoint)
+        .route("/v1/budget", get(budget::show).post(budget::set))
+        .route("/v1/budget/reset", post(budget::reset))
+        .route("/v1/budget/costs", get(budget::costs))
+        .route("/v1/budget/history", get(budget::history))
+        .route("/v1/budget/entries", get(budget::entries))
         .route("/v1/events", get(events::stream))
         .route("/v1/events/history", get(events::history))
         .fallback(unknown)

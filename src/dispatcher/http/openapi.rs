@@ -10,7 +10,8 @@ use crate::{
         types::{EventView, LogLine, Snapshot},
     },
     dispatcher::http::{
-        attach, checkpoints, diff, events, log, losses, recovery, sessions, shell, status, tasks,
+        attach, budget, checkpoints, diff, events, log, losses, recovery, sessions, shell, status,
+        tasks,
     },
 };
 
@@ -50,6 +51,15 @@ use crate::{
         checkpoints::export,
         checkpoints::prune,
         checkpoints::verify,
+        budget::show,
+        budget::set,
+        budget::reset,
+        budget::costs,
+        budget::history,
+        budget::entries,
+        budget::task_costs,
+        budget::park,
+        budget::unpark,
         log::log,
         attach::attach,
         shell::shell,

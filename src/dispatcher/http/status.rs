@@ -6,11 +6,15 @@ use axum::Json;
 
 use crate::{
     api::types::{Disk, ProviderStatus, Spend, Status},
-    config::{load::load, settings::Budget},
-    dispatcher::http::{Answer, App, Ctx, hooks, readiness::readiness, version_info},
+    config::load::load,
+    dispatcher::{
+        http::{Answer, App, Ctx, hooks, readiness::readiness, version_info},
+        world::World,
+    },
     domain::{budget::Scope, ids::WorkerId, ledger::hourly, task::Requirements, usd::Usd},
     provider::Provider,
     shell::{Command, Shell, run},
+    stdx::time::Timestamp,
 };
 
 /// How long a provider may take to say how it is.
@@ -31,7 +35,6 @@ const CHANGED: &str = "the configuration changed since the dispatcher started; p
 #[utoipa::path(get, path = "/v1/status", responses((status = 200, body = Status)))]
 pub async fn status(ctx: Ctx) -> Answer<Status> {
     let now = ctx.clock.now();
-    let limits = limits(&ctx.settings.budget);
     let (tasks, needs_you, spend, in_use) = ctx
         .core
         .read(move |world| {
@@ -44,11 +47,7 @@ pub async fn status(ctx: Ctx) -> Answer<Status> {
                 .filter_map(|it| it.state.session())
                 .filter(|it| it.verdict().activity.needs_person())
                 .count();
-            let standings = world.budget.standings(world.live(), now);
-            let of = |scope| standings.iter().find(|it| it.ceiling.scope() == scope);
-            let spent = |scope| of(scope).map_or(0.0, |it| it.spent.dollars());
-            let (total, day) = (spent(Scope::All), spent(Scope::Day));
-            let spend = Spend { last_day_usd: day, total_usd: total, ..limits };
+            let spend = spend(world, now);
             let mut in_use: BTreeMap<String, u32> = BTreeMap::new();
             for task in world.live().filter(|it| it.state.holds_slot()) {
                 if let Some(place) = &task.place {
@@ -96,14 +95,19 @@ pub async fn status(ctx: Ctx) -> Answer<Status> {
     }))
 }
 
-/// Returns the ceilings, with nothing spent. The dispatcher keeps those of single tasks only.
-fn limits(budget: &Budget) -> Spend {
+/// Returns what was spent, and what may be.
+fn spend(world: &World, now: Timestamp) -> Spend {
+    let standings = world.budget.standings(world.live(), now);
+    let of = |scope| standings.iter().find(|it| it.ceiling.scope() == scope);
+    let spent = |scope| of(scope).map_or(0.0, |it| it.spent.dollars());
+    let limit = |scope| of(scope).and_then(|it| it.limit).map(Usd::dollars);
     Spend {
-        ceiling_usd: budget.default_ceiling_usd.dollars(),
-        daily_ceiling_usd: budget.max_daily_cost.map(Usd::dollars),
-        warning_threshold: budget.warning_threshold.0,
-        ceiling_enforced: false,
-        ..Spend::default()
+        total_usd: spent(Scope::All),
+        last_day_usd: spent(Scope::Day),
+        ceiling_usd: limit(Scope::All).unwrap_or(0.0),
+        daily_ceiling_usd: limit(Scope::Day),
+        warning_threshold: world.budget.configured.warning_threshold,
+        ceiling_enforced: true,
     }
 }
 

@@ -88,8 +88,10 @@ pub async fn dry_run(ctx: Ctx, Body(request): Body<CreateTask>) -> Answer<DryRun
             return Err(ApiError::new(ErrorKind::Host, format!("Dispatch failed: {reason}")).into());
         }
     };
+    let (probe, place, now) = (task.clone(), target.clone(), ctx.clock.now());
+    let estimate = ctx.core.read(move |world| dry::estimate(world, &probe, &place, now)).await?;
     let prompt = request.prompt.as_bytes();
-    Ok(Json(dry::run(&ctx, &task, prompt, &target, waits).await?))
+    Ok(Json(dry::run(&ctx, &task, prompt, &target, waits, estimate).await?))
 }
 
 /// Lists tasks, newest first.

@@ -23,6 +23,7 @@ use crate::{
         event::{Connection, EventBody},
         evidence::Observation,
         ids::TaskId,
+        state::{ParkCause, StopCause},
     },
 };
 
@@ -248,6 +249,11 @@ fn trigger(body: &EventBody, state: &str) -> Option<Trigger> {
         EventBody::Viewing { count: 0 } => Some(Trigger::Detach),
         EventBody::Completed => Some(Trigger::Complete),
         EventBody::Failed { .. } => Some(Trigger::Error),
+        // A session that its own watchdog ended was not saved before.
+        EventBody::StopRequested {
+            cause:
+                StopCause::Parked { why: ParkCause::LeaseOver { .. } | ParkCause::LeaseSpent { .. } },
+        } => Some(Trigger::BeforePark),
         EventBody::SessionEnded { .. } if state == "FAILED" => Some(Trigger::Error),
         EventBody::SessionEnded { .. } if state == "COMPLETED" => Some(Trigger::Complete),
         _ => None,
@@ -257,7 +263,7 @@ fn trigger(body: &EventBody, state: &str) -> Option<Trigger> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::state::FailReason;
+    use crate::{domain::state::FailReason, stdx::time::Timestamp};
 
     #[test]
     fn a_periodic_one_is_due_once_something_happened_and_until_it_is_made() {
@@ -293,6 +299,7 @@ mod tests {
         };
         let over =
             || EventBody::SessionEnded { code: Some(0), detail: String::new(), ended_at: None };
+        let parked = |why| EventBody::StopRequested { cause: StopCause::Parked { why } };
         let failed = FailReason::Turn { error: "e".into(), message: "m".into() };
         for (body, state, expected) in [
             (ended(0), "RUNNING", Some(Trigger::Turn)),
@@ -307,6 +314,14 @@ mod tests {
             (over(), "FAILED", Some(Trigger::Error)),
             (over(), "COMPLETED", Some(Trigger::Complete)),
             (over(), "KILLED", None),
+            // Saved before it was ended.
+            (over(), "PARKED", None),
+            (parked(ParkCause::Person), "RUNNING", None),
+            (
+                parked(ParkCause::LeaseOver { ended: Timestamp(0) }),
+                "RUNNING",
+                Some(Trigger::BeforePark),
+            ),
             (EventBody::Queued, "PENDING", None),
         ] {
             assert_eq!(trigger(&body, state), expected, "{body:?} {state}");

@@ -1,21 +1,27 @@
+use std::{sync::Arc, time::Duration};
+
+use super::*;
 use crate::{
     dispatcher::{
         decide::{Command, decide, learn},
-        world::World,
+        world::{ProviderFacts, World},
     },
     domain::{
+        budget::{Budget, Scope},
+        event::EventBody,
         evidence::Observation,
-        ids::HostPath,
-        task::{Gpu, Isolation, PermissionMode, Requirements, TaskKind, TaskSpec, Usage},
+        ids::{HostPath, TaskId},
+        state::{ParkCause, StopCause, TaskState},
+        task::{Gpu, Isolation, Next, PermissionMode, Requirements, TaskKind, TaskSpec, Usage},
         usd::Usd,
     },
     provider::Capabilities,
 };
 
-use std::sync::Arc;
-
-use super::*;
-use crate::domain::budget::{Budget, Scope};
+mod books;
+mod clock;
+mod money;
+mod storm;
 
 struct Counted(u32);
 
@@ -241,7 +247,7 @@ fn limits_end_the_session() {
     see(&mut world, &idle, 1, &[started]);
     let cost = EventBody::CostReported {
         attempt: 1,
-        conversation: "c".into(),
+        conversation: world.task(&dear.id).unwrap().conversation.clone().unwrap(),
         total: Usd(7),
         gauges: None,
         model: None,
@@ -253,6 +259,8 @@ fn limits_end_the_session() {
     assert_eq!(why(&idle), Some(StopCause::IdleTimedOut { limit: second }));
     assert_eq!(
         why(&dear),
-        Some(StopCause::OverCeiling { scope: Scope::Task, spent: Usd(7), ceiling: Usd(5) })
+        Some(StopCause::Parked {
+            why: ParkCause::OverCeiling { scope: Scope::Task, spent: Usd(7), ceiling: Usd(5) }
+        })
     );
 }

@@ -297,13 +297,8 @@ impl Means<'_> {
         {
             return Err(never_spoke(task));
         }
-        if let Some(checkpoint) = &checkpoint
-            && let Some(what) = &checkpoint.damage
-        {
-            let (id, error) = (&checkpoint.id, self.corrupted(checkpoint, what).await);
-            return Err(error
-                .hint(format!("put back what can be had of it: parhelia checkpoint restore {id}"))
-                .hint(format!("see whether it still is: parhelia checkpoint verify {id}")));
+        if let Some(checkpoint) = &checkpoint {
+            self.refuse_damaged(checkpoint).await?;
         }
         let there = self.there(task).await?;
         self.room_for(task, &there, how).await?;
@@ -315,23 +310,39 @@ impl Means<'_> {
         match (&checkpoint, how.target.as_deref()) {
             (Some(checkpoint), target) => self.go_back(task, checkpoint, target).await?,
             (None, Some(target)) => {
-                let rows = self.keeper.of(&task.id).await?;
-                let last = self.newest_there(&rows, Some(&there)).await;
-                let known = Known { task, sight: Ok(sight), last: last.as_ref() };
-                let checkpoint = match known.lacks_workspace() {
-                    true => last,
-                    false => {
-                        let held = self.keeper.lock(&task.id).await;
-                        Some(self.safety(&held, task).await?)
-                    }
-                };
-                let checkpoint = checkpoint.ok_or_else(|| nothing_saved(task))?;
+                let checkpoint = self.as_it_is(task, &there, sight).await?;
                 self.move_to(task, &checkpoint, target).await?;
             }
             (None, None) => super::heal::heal(self, task, &there, true).await?,
         }
         let prompt = how.prompt.clone().map(String::into_bytes);
         self.core.command(Order::Retry { id: task.id.clone(), resume: true, prompt }).await
+    }
+
+    /// Refuses to go back to a checkpoint that is known to be damaged.
+    async fn refuse_damaged(self, checkpoint: &Checkpoint) -> Result<(), ApiError> {
+        let Some(what) = &checkpoint.damage else { return Ok(()) };
+        let (id, error) = (&checkpoint.id, self.corrupted(checkpoint, what).await);
+        Err(error
+            .hint(format!("put back what can be had of it: parhelia checkpoint restore {id}"))
+            .hint(format!("see whether it still is: parhelia checkpoint verify {id}")))
+    }
+
+    /// Returns a checkpoint of the workspace as it is now; the newest there is if it is gone.
+    async fn as_it_is(
+        self,
+        task: &Task,
+        there: &There,
+        sight: look::Sight,
+    ) -> Result<Checkpoint, ApiError> {
+        let rows = self.keeper.of(&task.id).await?;
+        let last = self.newest_there(&rows, Some(there)).await;
+        let known = Known { task, sight: Ok(sight), last: last.as_ref() };
+        if known.lacks_workspace() {
+            return last.ok_or_else(|| nothing_saved(task));
+        }
+        let held = self.keeper.lock(&task.id).await;
+        self.safety(&held, task).await
     }
 
     /// Refuses a directory that nothing can go to, before anything is saved for it.

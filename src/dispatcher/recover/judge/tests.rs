@@ -4,10 +4,11 @@ use crate::{
     config::settings::Settings,
     dispatcher::create,
     domain::{
+        budget::Scope,
         checkpoint::{Change, Trigger},
         event::Tokens,
         ids::{CheckpointId, HostPath, WorkerId},
-        state::Session,
+        state::{ParkCause, Session},
         task::Place,
         usd::Usd,
     },
@@ -197,6 +198,18 @@ fn a_session_that_lives_is_attached_to() {
     + branch: there
     Attach: attach to its session, which is alive
     ");
+}
+
+#[test]
+fn a_parked_task_is_resumed() {
+    let at = Timestamp(9 * 60_000);
+    let (spent, ceiling) = (Usd(5_020_000), Usd(5_000_000));
+    let why = ParkCause::OverCeiling { scope: Scope::Task, spent, ceiling };
+    let told = told(TaskState::Parked { at, why }, Ok(all()), false);
+    let lines: Vec<&str> = told.lines().map(str::trim).filter(|it| !it.is_empty()).collect();
+    assert_eq!(lines[0], "it was parked 1m ago: task ceiling $5.00 reached (spent $5.02)");
+    let ways: Vec<&&str> = lines.iter().filter(|it| !it.starts_with(['+', '-'])).collect();
+    assert_eq!(*ways[1], "Resume: go on with its conversation, in its workspace as it is");
 }
 
 #[test]
