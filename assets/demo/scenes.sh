@@ -20,6 +20,7 @@ begin() {
         review-pr-812) before=520000 context=26 ;;
         rename-crate) before=640000 context=17 ;;
         migrate-ci) before=930000 context=35 ;;
+        refactor-orm) before=1960000 context=52 ;;
         old-spike) before=350000 context=12 ;;
         *) before=4000 ;;
         esac
@@ -43,6 +44,7 @@ scene() {
         review-pr-812) play_review && return ;;
         rename-crate) play_rename && return ;;
         migrate-ci) play_failure && return ;;
+        refactor-orm) play_orm && return ;;
         old-spike) play_spike && return ;;
         fuzz-lexer) play_fuzz && return ;;
         *) by_words "$1" && return ;;
@@ -254,6 +256,23 @@ pub async fn resource_$round() -> Reply {
         esac
     done
     text "All routes are moved so far ($round rounds); the suite passes."
+}
+
+# Goes on until what it may cost is spent.
+play_orm() {
+    text 'I take the queries out of the handlers, one handler at a time.'
+    round=0
+    while [ "$round" -lt 150 ] && [ -z "$queue" ]; do
+        round=$((round + 1))
+        read_file src/http/routes.rs 10 || return 1
+        tool Edit "$(path src/http/routes.rs)" src/http/routes.rs 12 'Moved one more query' \
+            append_to src/http/routes.rs "
+/// Finds order $round.
+pub async fn order_$round() -> Order {
+    store.order($round).await
+}" || return 1
+    done
+    text 'All queries are out of the handlers.'
 }
 
 play_flaky() {

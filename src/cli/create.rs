@@ -17,8 +17,8 @@ use crate::{
         follow::{self, Change},
         out::{Done, Failure},
         paint::Paint,
-        prompt, sync,
-        view::{dollars, is_final},
+        park, prompt, sync,
+        view::{by_budget, dollars, is_final},
     },
     config::settings::Settings,
     stdx::{
@@ -108,6 +108,7 @@ async fn started(
                 }
             }
             "DISPATCH_FAILED" => return Err(dispatch_failed(context, &task)),
+            "PARKED" => return Err(park::parked(context, &task)),
             _ if is_final(&task) && task.worker.is_none() => {
                 return Err(ApiError::new(
                     ErrorKind::Conflict,
@@ -147,7 +148,10 @@ async fn started(
 
 /// No session came to be: says why the way the field does.
 pub fn dispatch_failed(context: &Context, task: &TaskView) -> Failure {
-    let reason = one_line(task.reason.as_deref().unwrap_or("no reason is known"), 500);
+    let reason = one_line(task.reason.as_deref().unwrap_or("no reason is known"), 1000);
+    if by_budget(task) {
+        return over_budget(context, &task.id, &reason);
+    }
     let message = format!("Dispatch failed: {reason}");
     let retry = format!("try it again: parhelia task retry {}", one_line(&task.id, 40));
     let hints = match reason.starts_with("No available workers") {
@@ -165,6 +169,29 @@ pub fn dispatch_failed(context: &Context, task: &TaskView) -> Failure {
         context.out.note(&format!("  {} {hint}", paint.dim("hint:")));
     }
     Failure::Said(ErrorKind::Host.exit_code())
+}
+
+/// The budget did not let a task begin: says which ceiling, by how much, and the ways out.
+fn over_budget(context: &Context, id: &str, reason: &str) -> Failure {
+    let out = &context.out;
+    let (what, ways) = reason.split_once(". Ways out: ").unwrap_or((reason, ""));
+    let mut hints: Vec<String> =
+        ways.split("; ").filter(|it| !it.is_empty()).map(str::to_owned).collect();
+    hints.push(format!("then try it again: parhelia task retry {}", one_line(id, 40)));
+    if out.json {
+        let error = ApiError::new(ErrorKind::Budget, format!("Dispatch failed: {what}"));
+        return hints.into_iter().fold(error, ApiError::hint).into();
+    }
+    // The ceiling on a line of its own, the figures below it.
+    let (ceiling, figures) = what.split_once(": ").unwrap_or((what, ""));
+    out.note(&out.paint_err.red(&format!("Dispatch failed: {ceiling}")));
+    if !figures.is_empty() {
+        out.note(&format!("  {figures}"));
+    }
+    for hint in hints {
+        out.note(&format!("  {} {hint}", out.paint_err.dim("hint:")));
+    }
+    Failure::Said(ErrorKind::Budget.exit_code())
 }
 
 fn word_of(task: &TaskView) -> String {
@@ -206,9 +233,17 @@ fn render_plan(plan: &DryRun, paint: Paint) -> String {
         }
     }
     text.push_str(&format!(
-        "Price: {} per hour, and what Claude costs\nNothing was started.",
+        "Price: {} per hour, and what Claude costs\n",
         dollars(plan.price_per_hour_usd)
     ));
+    let estimate = &plan.estimate;
+    text.push_str(&format!("Estimate: {}\n", one_line(&estimate.text, 300)));
+    text.push_str(&format!("Would reserve: {}\n", dollars(estimate.reserve_usd)));
+    if let Some(why) = &estimate.refused {
+        let why = one_line(why, 300);
+        text.push_str(&format!("{} {why}\n", paint.red("Could not begin now by the budget:")));
+    }
+    text.push_str("Nothing was started.");
     text
 }
 
@@ -388,7 +423,11 @@ mod tests {
             notes: vec!["branch main, 2 modified files included".into()],
             commands: vec!["tmux -L parhelia new-session \\\n  -d".into()],
             price_per_hour_usd: 0.0,
-            estimate: Estimate::default(),
+            estimate: Estimate {
+                text: "no history: 0 of 5 tasks of its type have ended".into(),
+                reserve_usd: 1.0,
+                ..Estimate::default()
+            },
         };
         insta::assert_snapshot!(render_plan(&plan, PLAIN), @r"
         Target: local
@@ -398,6 +437,8 @@ mod tests {
           tmux -L parhelia new-session \
             -d
         Price: $0.00 per hour, and what Claude costs
+        Estimate: no history: 0 of 5 tasks of its type have ended
+        Would reserve: $1.00
         Nothing was started.
         ");
     }

@@ -5,10 +5,12 @@
 
 mod args;
 mod attach;
+mod budget;
 mod checkpoint;
 mod config;
 mod context;
 mod create;
+mod csv;
 mod daemon;
 mod dashboard;
 mod debug;
@@ -23,6 +25,7 @@ mod man;
 mod out;
 mod paint;
 mod panic;
+mod park;
 mod progress;
 mod prompt;
 mod recover;
@@ -33,6 +36,7 @@ mod show;
 mod start;
 mod status;
 mod sync;
+mod table;
 mod task;
 mod undo;
 mod view;
@@ -107,6 +111,7 @@ fn execute(cli: &Cli, out: Out) -> Done {
     result
 }
 
+#[expect(clippy::cognitive_complexity, reason = "a table reads best whole")]
 async fn dispatch(context: &Context, command: &Command) -> Done {
     match command {
         Command::Task { command } => task::run(context, command).await,
@@ -117,6 +122,7 @@ async fn dispatch(context: &Context, command: &Command) -> Done {
         Command::Checkpoint { command } => checkpoint::run(context, command).await,
         Command::Resume(args) => resume::resume(context, args).await,
         Command::Undo(args) => undo::undo(context, args).await,
+        Command::Budget(args) => budget::run(context, args).await,
         Command::Logs(args) => logs::logs(context, args).await,
         Command::Events { command } => events::run(context, command).await,
         Command::Status => status::status(context).await,
@@ -125,9 +131,9 @@ async fn dispatch(context: &Context, command: &Command) -> Done {
         Command::Config => config::config(context),
         Command::Daemon { command } => daemon::run(context, command).await,
         Command::Demo(args) => demo::run(context, args).await,
-        Command::Completions { shell } => man::completions(&context.out, *shell),
+        // Printed before there was a context.
+        Command::Completions { .. } | Command::Man => Ok(0),
         Command::Debug { command } => debug::run(context, command).await,
-        Command::Man => man::man(&context.out),
     }
 }
 

@@ -1,7 +1,11 @@
 //! `task show`: everything about one task.
 
 use crate::{
-    api::{types::Why, view::TaskView},
+    api::{
+        budget::{SourcesView, TaskCosts},
+        types::Why,
+        view::TaskView,
+    },
     cli::{
         args::task::Show,
         context::Context,
@@ -9,7 +13,10 @@ use crate::{
         paint::Paint,
         view::{FIELD_MAX, dollars, pad, painted, telling, word},
     },
-    domain::activity::Activity,
+    domain::{
+        activity::Activity,
+        ledger::{CostKind, Source},
+    },
     stdx::{
         text::one_line,
         time::{Clock, SystemClock, Timestamp, short},
@@ -42,16 +49,25 @@ pub async fn show(context: &Context, args: &Show) -> Done {
         }
     } else {
         let task = client.task(&args.id).await?;
+        let costs = client.task_costs(&task.id).await?;
         match out.json {
-            true => out.json(&task)?,
-            false => out.line(&card(&task, now, out.paint))?,
+            true => out.json(&WithCosts { task: &task, costs: &costs })?,
+            false => out.line(&card(&task, Some(&costs), now, out.paint))?,
         }
     }
     Ok(0)
 }
 
+/// A task as JSON, with what it cost and why.
+#[derive(serde::Serialize)]
+struct WithCosts<'a> {
+    #[serde(flatten)]
+    task: &'a TaskView,
+    costs: &'a TaskCosts,
+}
+
 /// Returns a task's card: one fact a line, so that `grep` finds it.
-pub fn card(task: &TaskView, now: Timestamp, paint: Paint) -> String {
+pub fn card(task: &TaskView, costs: Option<&TaskCosts>, now: Timestamp, paint: Paint) -> String {
     let mut facts = Facts::new(paint);
     let ago = |at: Timestamp| format!("{} ago", short(now.since(at)));
     facts.raw("task", &paint.bold(&one_line(&task.id, FIELD_MAX)));
@@ -82,7 +98,7 @@ pub fn card(task: &TaskView, now: Timestamp, paint: Paint) -> String {
     facts.raw("priority", &task.priority.to_string());
     places(&mut facts, task);
     needs(&mut facts, task);
-    money(&mut facts, task);
+    money(&mut facts, task, costs);
     facts.text.trim_end().to_owned()
 }
 
@@ -119,9 +135,16 @@ fn needs(facts: &mut Facts, task: &TaskView) {
     }
 }
 
-fn money(facts: &mut Facts, task: &TaskView) {
+fn money(facts: &mut Facts, task: &TaskView, costs: Option<&TaskCosts>) {
     let ceiling = task.max_cost_usd.map(|it| format!(" of {}", dollars(it))).unwrap_or_default();
-    facts.add("cost", &format!("{}{ceiling} ({})", dollars(task.cost_usd), task.cost_source));
+    // What is open of a worker's time is in the costs and not in the task.
+    let spent = costs.map_or(task.cost_usd, |it| it.total.total_usd);
+    let said = costs.and_then(|it| said_by(&it.total.sources));
+    let said = said.unwrap_or_else(|| task.cost_source.clone());
+    facts.add("cost", &format!("{}{ceiling} ({said})", dollars(spent)));
+    if let Some(costs) = costs {
+        breakdown(facts, costs);
+    }
     let tokens = &task.tokens;
     facts.add(
         "tokens",
@@ -138,6 +161,40 @@ fn money(facts: &mut Facts, task: &TaskView) {
             "answer",
             &format!("{bytes} bytes: task show {} --answer", one_line(&task.id, 40)),
         );
+    }
+}
+
+/// Returns who says so; nothing of what costs nothing.
+fn said_by(sources: &SourcesView) -> Option<String> {
+    let parts = [
+        (sources.reported_usd, Source::Reported),
+        (sources.metered_usd, Source::Metered),
+        (sources.estimated_usd, Source::Estimated),
+    ];
+    let told: Vec<&str> = parts.iter().filter(|it| it.0 != 0.0).map(|it| it.1.as_str()).collect();
+    (!told.is_empty()).then(|| told.join("+"))
+}
+
+/// Says what the cost consists of.
+fn breakdown(facts: &mut Facts, costs: &TaskCosts) {
+    for it in &costs.lines {
+        let unit = match it.kind {
+            CostKind::Model => "",
+            CostKind::Cpu => "core or machine hours",
+            CostKind::Memory => "GiB hours",
+            CostKind::Gpu => "GPU hours",
+        };
+        let time = match it.hours {
+            hours if hours <= 0.0 => String::new(),
+            hours => format!(": {hours:.3} {unit} at {}", dollars(it.usd / hours)),
+        };
+        facts.raw(&format!("  {}", it.kind), &format!("{} {}{time}", dollars(it.usd), it.source));
+    }
+    if costs.compute_usd_per_hour != 0.0 {
+        facts.raw("  worker", &format!("{} per hour now", dollars(costs.compute_usd_per_hour)));
+    }
+    if costs.reserved_usd != 0.0 {
+        facts.raw("  reserved", &format!("{} beyond that", dollars(costs.reserved_usd)));
     }
 }
 
@@ -204,13 +261,27 @@ impl Facts {
 mod tests {
     use super::*;
     use crate::{
-        api::types::Witness,
+        api::{
+            budget::{CostLine, CostRow},
+            types::Witness,
+        },
         cli::view::tests::{asking, sample},
     };
 
     #[test]
     fn a_card_has_a_fact_a_line() {
-        let card = card(&sample(), Timestamp(3_780_000), Paint { on: false });
+        let line = |kind, source, hours, usd| CostLine { kind, source, hours, usd };
+        let costs = TaskCosts {
+            total: CostRow { total_usd: 1.06, ..CostRow::default() },
+            lines: vec![
+                line(CostKind::Model, Source::Reported, 0.0, 0.31),
+                line(CostKind::Cpu, Source::Metered, 1.5, 0.75),
+            ],
+            reserved_usd: 0.69,
+            compute_usd_per_hour: 0.5,
+            ..TaskCosts::default()
+        };
+        let card = card(&sample(), Some(&costs), Timestamp(3_780_000), Paint { on: false });
         insta::assert_snapshot!(card, @r"
         task          task-abcd2345
         name          fix the race
@@ -239,7 +310,11 @@ mod tests {
         timeout       4h00
         idle timeout  none
         interactive   no
-        cost          $0.31 (reported)
+        cost          $1.06 (reported)
+          model       $0.31 reported
+          cpu         $0.75 metered: 1.500 core or machine hours at $0.50
+          worker      $0.50 per hour now
+          reserved    $0.69 beyond that
         tokens        0 in, 0 out, 0 cache read, 0 cache write (estimated)
         turns         1, context 12% full
         lines         +4 -2

@@ -96,7 +96,7 @@ fn render(status: &Status, now: Timestamp, paint: Paint) -> String {
     facts.text().to_owned()
 }
 
-/// Returns what was spent of what may be, and whether more would be stopped.
+/// Returns what was spent of what may be.
 fn spending(spend: &Spend, paint: Paint) -> String {
     let of = |spent: f64, ceiling: Option<f64>| {
         let Some(ceiling) = ceiling else { return dollars(spent) };
@@ -108,13 +108,12 @@ fn spending(spend: &Spend, paint: Paint) -> String {
         }
     };
     let day = of(spend.last_day_usd, spend.daily_ceiling_usd);
-    let total = of(spend.total_usd, Some(spend.ceiling_usd));
-    let kept = if spend.ceiling_enforced { "" } else { "; overall ceilings only warn so far" };
-    format!("{day} in the last 24 h, {total} in all{kept}")
+    let total = of(spend.total_usd, Some(spend.ceiling_usd).filter(|it| 0.0 < *it));
+    format!("{day} today, {total} in all")
 }
 
 /// States in the order of a task's life; others come after them.
-const LIFE: [&str; 8] = [
+const LIFE: [&str; 9] = [
     "CREATED",
     "PENDING",
     "DISPATCHED",
@@ -122,6 +121,7 @@ const LIFE: [&str; 8] = [
     "COMPLETED",
     "FAILED",
     "KILLED",
+    "PARKED",
     "DISPATCH_FAILED",
 ];
 
@@ -242,7 +242,7 @@ mod tests {
         state         /state
         tasks         1 pending, 4 running
         needs you     ! 2 (parhelia list --status needs-you)
-        spend         $0.31 in the last 24 h, $12.50 of $50.00 in all; overall ceilings only warn so far
+        spend         $0.31 today, $12.50 of $50.00 in all
         provider      local: reachable, 4 of 4 in use, claude missing, tmux 3.4
         disk          5120 MiB free of 100 GiB
         checkpoints   3.0 MiB kept
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(
             spending(&spend, paint),
             format!(
-                "{} in the last 24 h, {} in all",
+                "{} today, {} in all",
                 paint.red("$5.00 of $5.00"),
                 paint.yellow("$40.00 of $50.00")
             )

@@ -15,6 +15,7 @@ use crate::{
         create::dispatch_failed,
         follow::{self, Change},
         out::{Done, Failure},
+        park::parked,
         progress::Progress,
         view::{change_line, is_final, outcome_status, painted, telling, word},
     },
@@ -101,6 +102,9 @@ async fn finish(context: &Context, task: &TaskView) -> Done {
     let out = &context.out;
     if task.state == "DISPATCH_FAILED" {
         return Err(dispatch_failed(context, task));
+    }
+    if task.state == "PARKED" && !context.out.json {
+        return Err(parked(context, task));
     }
     let client = context.client().await?;
     let mut answer = client.answer_text(&task.id).await?;

@@ -13,7 +13,7 @@ use crate::{
         diff,
         out::{Answer, Done},
         paint::Paint,
-        prompt, show, sync,
+        park, prompt, show, sync,
         view::{change_line, table, telling, word},
     },
     stdx::{
@@ -32,6 +32,8 @@ pub async fn run(context: &Context, command: &TaskCommand) -> Done {
         TaskCommand::Diff(args) => diff::diff(context, args).await,
         TaskCommand::Cancel(args) => stop(context, args, Ending::Task).await,
         TaskCommand::Retry(args) => retry(context, args).await,
+        TaskCommand::Park(args) => park::park(context, args).await,
+        TaskCommand::Unpark(args) => park::unpark(context, args).await,
         TaskCommand::Delete(args) => delete(context, args).await,
     }
 }

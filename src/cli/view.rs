@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
-    api::view::TaskView,
+    api::{error::ErrorKind, view::TaskView},
     cli::paint::Paint,
     domain::{activity::Activity, usd::Usd},
     stdx::{
@@ -24,16 +24,23 @@ const LAST_MIN: usize = 10;
 
 /// Tells whether the task's own outcome is known.
 pub fn is_final(task: &TaskView) -> bool {
-    matches!(task.state.as_str(), "COMPLETED" | "FAILED" | "KILLED" | "DISPATCH_FAILED")
+    matches!(task.state.as_str(), "COMPLETED" | "FAILED" | "KILLED" | "PARKED" | "DISPATCH_FAILED")
 }
 
 /// Returns the status with which `--sync` and `task watch` exit for an outcome.
 pub fn outcome_status(task: &TaskView) -> u8 {
     match task.state.as_str() {
         "COMPLETED" => 0,
-        "DISPATCH_FAILED" => 6,
+        "PARKED" => ErrorKind::Budget.exit_code(),
+        "DISPATCH_FAILED" if by_budget(task) => ErrorKind::Budget.exit_code(),
+        "DISPATCH_FAILED" => ErrorKind::Host.exit_code(),
         _ => 1,
     }
+}
+
+/// Tells whether it was the budget that did not let a task begin.
+pub fn by_budget(task: &TaskView) -> bool {
+    task.reason.as_ref().is_some_and(|it| it.starts_with("Task would exceed budget ceiling"))
 }
 
 /// Returns the letter that stands for what a task does. State is a letter first, colour second.
@@ -41,6 +48,7 @@ pub fn letter(task: &TaskView) -> char {
     match task.state.as_str() {
         "CREATED" | "PENDING" => '-',
         "DISPATCHED" => '>',
+        "PARKED" => '=',
         "COMPLETED" => '+',
         "FAILED" | "KILLED" | "DISPATCH_FAILED" => 'x',
         _ if task.reachable == Some(false) => '~',
@@ -119,10 +127,16 @@ pub fn count(n: u64, what: &str) -> String {
     format!("{n} {what}{plural}")
 }
 
+/// Returns what a task has cost by now: its worker's time is entered every few minutes only.
+fn cost(task: &TaskView, now: Timestamp) -> f64 {
+    let open = task.metered_until.map_or(0.0, |it| now.since(it).as_secs_f64());
+    task.cost_usd + task.compute_usd_per_hour * open / 3600.0
+}
+
 /// Returns the table of tasks, one a line. `width` is where lines are cut, if they are.
 pub fn table(tasks: &[TaskView], now: Timestamp, width: Option<usize>, paint: Paint) -> String {
     let word_width = widest(tasks.iter().map(word), 5, 16);
-    let cost_width = widest(tasks.iter().map(|it| cents(it.cost_usd)), 4, 12);
+    let cost_width = widest(tasks.iter().map(|it| cents(cost(it, now))), 4, 12);
     let id_width = widest(tasks.iter().map(|it| one_line(&it.id, 40)), 2, 40);
     // The letter, six gaps of two columns, and the age, which has five.
     let fixed = 1 + 12 + id_width + word_width + 5 + cost_width;
@@ -150,7 +164,7 @@ pub fn table(tasks: &[TaskView], now: Timestamp, width: Option<usize>, paint: Pa
             pad(&cut(&one_line(&task.name, FIELD_MAX), name_width), name_width),
             painted(task, paint, &pad(&word(task), word_width)),
             short(now.since(task.created_at)),
-            pad_left(&cents(task.cost_usd), cost_width),
+            pad_left(&cents(cost(task, now)), cost_width),
         );
         text.push('\n');
         text.push_str(line.trim_end());

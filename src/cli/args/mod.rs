@@ -1,5 +1,6 @@
 //! The command line as types. The doc comments are the help and the man page.
 
+pub mod budget;
 pub mod checkpoint;
 pub mod session;
 pub mod task;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValuePars
 
 use crate::{
     cli::args::{
+        budget::Budget,
         checkpoint::{CheckpointCommand, Resume, Undo},
         session::{Attach, SessionCommand},
         task::{Create, List, TaskCommand},
@@ -29,7 +31,7 @@ Exit status:
   5    no dispatcher answers, or one of another version
   6    the host does not answer, or no worker fits (DISPATCH_FAILED)
   7    the configuration is wrong
-  8    a budget ceiling would be passed
+  8    a budget ceiling would be passed, or the task was PARKED (--sync, task watch)
   9    the store cannot write
   70   a defect of Parhelia
   130  interrupted; tasks keep running
@@ -87,6 +89,8 @@ pub enum Command {
     },
     Resume(Resume),
     Undo(Undo),
+    #[command(visible_alias = "b")]
+    Budget(Budget),
     Logs(Logs),
     /// Look at what happened, as events
     #[command(visible_alias = "e", subcommand_required = true)]

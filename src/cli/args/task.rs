@@ -37,6 +37,8 @@ pub enum TaskCommand {
     Cancel(Stopped),
     /// Run a finished task again
     Retry(Retry),
+    Park(Park),
+    Unpark(Unpark),
     Delete(Delete),
 }
 
@@ -61,7 +63,7 @@ pub struct Create {
     #[arg(long, conflicts_with_all = ["dry_run", "attach"])]
     pub sync: bool,
 
-    /// Show target, exact commands and price, and start nothing
+    /// Show target, exact commands, price and what it may cost, and start nothing
     #[arg(long, conflicts_with = "attach")]
     pub dry_run: bool,
 
@@ -152,8 +154,8 @@ pub struct Create {
 /// List tasks, newest first
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The first column: ! needs you  > working  . idle  - pending  + done  x failed or killed
-                  ~ unreachable  ? unknown")]
+The first column: ! needs you  > working  . idle  - pending  = parked  + done
+                  x failed or killed  ~ unreachable  ? unknown")]
 pub struct List {
     /// Only these states or activities; separate several with commas
     #[arg(long, short, value_name = "STATUS", value_delimiter = ',', ignore_case = true,
@@ -206,6 +208,38 @@ pub struct Diff {
     /// Show only how much changed in each file
     #[arg(long)]
     pub stat: bool,
+}
+
+/// Interrupt tasks and save them; they go on later where they were
+///
+/// The turn is interrupted, workspace and conversation are saved, the session ends and the worker
+/// is given back, so that nothing is spent. A waiting task leaves the queue. At a ceiling this
+/// happens by itself (`budget.on_exceeded`).
+#[derive(Args, Debug)]
+#[command(after_help = "Example: parhelia task park abcd bcde")]
+pub struct Park {
+    /// The tasks: their ids or unique prefixes
+    #[arg(value_name = "ID", required = true, value_parser = NonEmptyStringValueParser::new())]
+    pub ids: Vec<String>,
+}
+
+/// Let parked tasks go on where they were
+///
+/// They queue like others: under a ceiling that is still reached they wait, or fail to be
+/// dispatched. Nothing is ever unparked by itself.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples: parhelia task unpark abcd
+          parhelia budget set 80 && parhelia task unpark --all")]
+pub struct Unpark {
+    /// The tasks: their ids or unique prefixes
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all",
+          value_parser = NonEmptyStringValueParser::new())]
+    pub ids: Vec<String>,
+
+    /// All that are parked
+    #[arg(long, short)]
+    pub all: bool,
 }
 
 /// A task that is to be ended or deleted.

@@ -56,6 +56,15 @@ fn aliases_reach_the_same_commands() {
         &["parhelia", "resume", "abc", "--checkpoint", "cp-a", "--target", "/target/workspace"],
         &["parhelia", "session", "recover", "abc"],
         &["parhelia", "task", "delete", "abc", "--no-checkpoint"],
+        &["parhelia", "budget"],
+        &["parhelia", "b", "--by", "MODEL", "--from", "7d", "--csv"],
+        &["parhelia", "budget", "show", "--by", "day", "--json"],
+        &["parhelia", "budget", "set", "$50"],
+        &["parhelia", "budget", "set", "none", "--host", "local"],
+        &["parhelia", "budget", "set", "--configured", "--day"],
+        &["parhelia", "budget", "export", "--json", "--task", "abc", "-o", "x"],
+        &["parhelia", "task", "park", "abc", "bcd"],
+        &["parhelia", "task", "unpark", "--all"],
     ] {
         Cli::try_parse_from(args).unwrap();
     }
@@ -67,6 +76,19 @@ fn a_slip_names_the_nearest() {
     assert!(refused(&["parhelia", "submit", "p", "--gpu", "A10"]).contains("'A100'"));
     assert!(refused(&["parhelia", "submit", "p", "--wrkspace", "x"]).contains("--workspace"));
     assert!(refused(&["parhelia", "list", "--status", "runing"]).contains("running"));
+}
+
+#[test]
+fn a_ceiling_is_one_amount_of_one_thing() {
+    let set = |args: &[&str]| refused(&[&["parhelia", "budget", "set"], args].concat());
+    assert!(set(&["0"]).contains("more than $0"));
+    assert!(set(&["fifty"]).contains("is not an amount"));
+    assert!(set(&[]).contains("required"));
+    for args in [&["5", "--configured"][..], &["5", "--day", "--host", "x"]] {
+        assert!(set(args).contains("cannot be used with"), "{args:?}");
+    }
+    assert!(refused(&["parhelia", "budget", "--csv", "--json"]).contains("cannot be used with"));
+    assert!(refused(&["parhelia", "task", "unpark"]).contains("required"));
 }
 
 #[test]

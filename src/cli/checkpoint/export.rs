@@ -72,7 +72,7 @@ fn check_name(path: &Path) -> Result<(), ApiError> {
 }
 
 /// Writes the stream beside `path` and then moves it there; returns its length.
-async fn into_file<B: AsRef<[u8]>>(
+pub async fn into_file<B: AsRef<[u8]>>(
     stream: impl Stream<Item = Result<B, ApiError>>,
     path: &Path,
 ) -> Result<u64, Failure> {

@@ -3,7 +3,7 @@
 mod card;
 mod check;
 mod diff;
-mod export;
+pub mod export;
 mod lineage;
 pub mod restore;
 mod table;

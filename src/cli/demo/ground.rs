@@ -313,14 +313,16 @@ fn marker(dir: &Path) -> Option<Marker> {
 }
 
 /// Returns the demo's configuration. The ceiling is such that the warning comes half a minute
-/// after the start.
+/// after the start; workers have a price, so that there is something to meter.
 fn config(agent: &Path) -> String {
     let agent = toml::Value::String(agent.to_string_lossy().into_owned());
     format!(
         "# The configuration of a demo.\n\
          [agent]\ncommand = [{agent}]\nenv = []\n\n\
          [dispatcher]\nmax_concurrent_workers = {}\n\n\
-         [budget]\ndefault_ceiling_usd = 15.0\nwarning_threshold = 0.8\non_exceeded = \"block\"\n",
+         [budget]\ndefault_ceiling_usd = 17.5\nmax_daily_cost = 40.0\nwarning_threshold = 0.8\n\
+         on_exceeded = \"block\"\nreserve_usd = 0.2\n\n\
+         [local]\ncost_per_hour = 0.6\n",
         super::tasks::WORKERS
     )
 }

@@ -24,6 +24,10 @@ pub const WORKERS: u32 = 7;
 /// How long the task that is to be killed may take to be at work.
 const KILL_LIMIT: Duration = Duration::from_secs(30);
 
+/// The task that reaches the most it may cost, which is so much, and is parked.
+const CAPPED: &str = "refactor-orm";
+const CAP_USD: f64 = 2.0;
+
 /// The task that is killed as soon as it works.
 const VICTIM: &str = "old-spike";
 
@@ -41,10 +45,11 @@ const fn seed(name: &'static str, kind: TaskKind, priority: i32, prompt: &'stati
 
 /// In the order they are submitted. Those that end soon go first, since the others need their
 /// places; the last one waits for one.
-const SEEDS: [Seed; 12] = [
+const SEEDS: [Seed; 13] = [
     seed("train-small-lm", TaskKind::Generic, 0, "Train the small model for eight epochs."),
     seed("rename-crate", TaskKind::Refactor, 9, "Rename harbour to haven, everywhere."),
     seed("migrate-ci", TaskKind::Build, 9, "Move the CI to the new runners."),
+    seed(CAPPED, TaskKind::Refactor, 9, "Take the queries out of the handlers."),
     seed(VICTIM, TaskKind::Generic, 9, "See whether the other parser would be faster."),
     seed(
         "fix-auth-race",
@@ -89,6 +94,7 @@ fn request(context: &Context, seed: &Seed) -> Result<CreateTask, ApiError> {
         // This machine has none, so no worker fits.
         gpu: (seed.name == "train-small-lm").then_some(Gpu::H100),
         workspace: project.to_string_lossy().into_owned(),
+        max_cost_usd: (seed.name == CAPPED).then_some(CAP_USD),
         // Stays open when its turn has ended, and waits for a prompt.
         interactive: seed.name == "review-pr-812",
         permission_mode: Some(if plans { PermissionMode::Plan } else { PermissionMode::Manual }),

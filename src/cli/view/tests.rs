@@ -148,6 +148,7 @@ fn every_state_has_its_letter() {
     assert_eq!(letter(&with("RUNNING", Some(Activity::Idle))), '.');
     assert_eq!(letter(&with("RUNNING", None)), '?');
     assert_eq!(letter(&with("KILLED", None)), 'x');
+    assert_eq!(letter(&with("PARKED", None)), '=');
     assert_eq!(letter(&asking()), '!');
     assert_eq!(letter(&TaskView { reachable: Some(false), ..sample() }), '~');
 }
@@ -167,7 +168,7 @@ proptest! {
         let shown = [
             table(&[view.clone(), sample()], Timestamp(0), width, PLAIN),
             change_line(&view, PLAIN),
-            crate::cli::show::card(&view, Timestamp(0), PLAIN),
+            crate::cli::show::card(&view, None, Timestamp(0), PLAIN),
             crate::cli::progress::needs_you(&view, PLAIN),
             crate::cli::progress::line(&view, Timestamp(0), 80),
         ];
