@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{
+        budget::{CostsBy, SetBudget},
         checkpoints::{CreateCheckpoint, EditCheckpoint, Fork, Restore, Resume},
         types::{Answer, CreateTask, Retry},
     },
@@ -102,31 +103,108 @@ pub enum Ask {
 pub enum Request {
     Create(Box<CreateTask>),
     DryRun(Box<CreateTask>),
-    Task { id: String },
-    Stop { id: String },
-    Retry { id: String, retry: Retry },
-    Delete { id: String },
-    Prompt { id: String, text: String },
-    Interrupt { id: String },
-    Answer { id: String, answer: Answer },
-    Why { id: String },
-    Losses { id: String },
-    Diff { id: String },
-    PromptText { id: String },
-    AnswerText { id: String },
-    History { task: Option<String>, limit: usize },
+    Task {
+        id: String,
+    },
+    Stop {
+        id: String,
+    },
+    Retry {
+        id: String,
+        retry: Retry,
+    },
+    Delete {
+        id: String,
+    },
+    Prompt {
+        id: String,
+        text: String,
+    },
+    Interrupt {
+        id: String,
+    },
+    Answer {
+        id: String,
+        answer: Answer,
+    },
+    Why {
+        id: String,
+    },
+    Losses {
+        id: String,
+    },
+    Diff {
+        id: String,
+    },
+    PromptText {
+        id: String,
+    },
+    AnswerText {
+        id: String,
+    },
+    History {
+        task: Option<String>,
+        limit: usize,
+    },
     Status,
-    Checkpoint { id: String, what: CreateCheckpoint },
-    Checkpoints { task: String },
-    CheckpointDetail { id: String },
-    CheckpointFiles { id: String },
-    CheckpointDiff { id: String, to: String },
-    Restore { id: String, how: Restore },
-    Fork { id: String, how: Fork },
-    EditCheckpoint { id: String, edit: EditCheckpoint },
-    DeleteCheckpoint { id: String },
-    Resume { id: String, how: Resume },
-    Recovery { id: String },
+    Checkpoint {
+        id: String,
+        what: CreateCheckpoint,
+    },
+    Checkpoints {
+        task: String,
+    },
+    CheckpointDetail {
+        id: String,
+    },
+    CheckpointFiles {
+        id: String,
+    },
+    CheckpointDiff {
+        id: String,
+        to: String,
+    },
+    Restore {
+        id: String,
+        how: Restore,
+    },
+    Fork {
+        id: String,
+        how: Fork,
+    },
+    EditCheckpoint {
+        id: String,
+        edit: EditCheckpoint,
+    },
+    DeleteCheckpoint {
+        id: String,
+    },
+    Resume {
+        id: String,
+        how: Resume,
+    },
+    Recovery {
+        id: String,
+    },
+    SetBudget(Box<SetBudget>),
+    /// Costs put together, of what ended after `from`.
+    Costs {
+        by: CostsBy,
+        from: Option<i64>,
+    },
+    TaskCosts {
+        id: String,
+    },
+    /// Entries of the ledger for a task.
+    Entries {
+        task: String,
+    },
+    Park {
+        id: String,
+    },
+    Unpark {
+        id: String,
+    },
 }
 
 /// What is shown in a terminal pane.

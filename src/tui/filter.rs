@@ -45,7 +45,7 @@ const STATES: &[(&str, &[Letter])] = &[
 
 /// The terms there are, for completion: what begins them, and what they mean.
 pub const TERMS: &[(&str, &str)] = &[
-    ("s:", "state: needs working idle waiting done failed killed live ended"),
+    ("s:", "state: needs working parked idle waiting done failed killed live ended"),
     ("h:", "host"),
     ("t:", "type, model or GPU"),
     ("r:", "directory it was started from"),

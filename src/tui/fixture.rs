@@ -6,11 +6,12 @@ use ratatui::layout::Rect;
 
 use crate::{
     api::{
+        budget::{BudgetView, CeilingView, CostRow, Costs, SourcesView},
         checkpoints::{ChangeView, CheckpointView},
         types::Snapshot,
         view::{AskView, TaskView, TokensView},
     },
-    domain::{activity::Activity, checkpoint::Trigger},
+    domain::{activity::Activity, budget::OnExceeded, checkpoint::Trigger},
     stdx::time::Timestamp,
     tui::{
         canvas::Canvas,
@@ -43,8 +44,6 @@ pub fn sized(cols: u16, rows: u16) -> Model {
         notify: true,
         bell: true,
         mouse: true,
-        ceiling_usd: 30.0,
-        warning_threshold: 0.8,
         ..LookSource::of(&crate::config::settings::Settings::default())
     };
     let look = Look::new(source, &facts);
@@ -98,6 +97,83 @@ pub fn fleet() -> Vec<TaskView> {
         tasks.push(finished(id, name, state));
     }
     tasks
+}
+
+/// Returns how the money stands when so much is spent, half of it today.
+pub fn budget(spent_usd: f64) -> BudgetView {
+    let state = |spent: f64, limit: f64| match spent / limit {
+        it if 1.0 <= it => "exceeded",
+        it if 0.8 <= it => "warning",
+        _ => "calm",
+    };
+    let one = |scope: &str, spent: f64, limit: Option<f64>| CeilingView {
+        scope: scope.to_owned(),
+        ceiling_usd: limit,
+        origin: limit.map(|_| if scope == "all" { "configured" } else { "set" }.to_owned()),
+        spent_usd: spent,
+        reserved_usd: 2.0,
+        remaining_usd: limit.map(|it| (it - spent - 2.0).max(0.0)),
+        usage_percent: limit.map(|it| spent / it * 100.0),
+        state: limit.map(|it| state(spent, it).to_owned()),
+        burn_usd_per_hour: 3.0,
+        ..CeilingView::default()
+    };
+    let reached_at = (spent_usd < 30.0).then_some(Timestamp(NOW.0 + 4_320_000));
+    BudgetView {
+        at: NOW,
+        ceilings: vec![
+            CeilingView { reached_at, ..one("all", spent_usd, Some(30.0)) },
+            CeilingView {
+                renews_at: Some(Timestamp(NOW.0 + 34_073_000)),
+                ..one("day", spent_usd / 2.0, Some(50.0))
+            },
+            CeilingView { host: Some("local".to_owned()), ..one("host", spent_usd, None) },
+        ],
+        warning_threshold: 0.8,
+        on_exceeded: Some(OnExceeded::Park),
+        burn_usd_per_hour: 3.0,
+        compute_usd_per_hour: 1.2,
+        bars_usd: vec![0.0, 0.0, 0.1, 0.2, 0.1, 0.0, 0.0, 0.3, 0.2, 0.1, 0.2, 0.4],
+        sources: SourcesView {
+            reported_usd: spent_usd - 1.0,
+            metered_usd: 1.0,
+            estimated_usd: 0.0,
+        },
+        tasks: 13,
+        parked: 0,
+        overshoot: "one response of each session that works".to_owned(),
+        ..BudgetView::default()
+    }
+}
+
+/// Returns costs by task, the dearest first.
+pub fn costs() -> Costs {
+    let row = |id: &str, name: &str, model_usd: f64, cpu_usd: f64| CostRow {
+        key: format!("task-{id}"),
+        name: name.to_owned(),
+        tasks: 1,
+        model_usd,
+        cpu_usd,
+        total_usd: model_usd + cpu_usd,
+        sources: SourcesView { reported_usd: model_usd, metered_usd: cpu_usd, estimated_usd: 0.0 },
+        tokens: TokensView { input: 41_000, output: 7_300, ..TokensView::default() },
+        ..CostRow::default()
+    };
+    let rows = vec![
+        row("cccc2222", "train-small-lm", 6.0, 1.2),
+        row("aaaa2222", "fix-auth-race", 4.31, 0.0),
+        row("dddd2222", "port-to-axum", 2.12, 0.0),
+        row("zzzz2222", "deleted-one", 0.0, 0.4),
+    ];
+    let total = CostRow {
+        tasks: 4,
+        model_usd: 12.43,
+        cpu_usd: 1.6,
+        total_usd: 14.03,
+        sources: SourcesView { reported_usd: 12.43, metered_usd: 1.6, estimated_usd: 0.0 },
+        ..CostRow::default()
+    };
+    Costs { rows, total, from: None, to: None }
 }
 
 /// Returns a task without a session.

@@ -107,6 +107,8 @@ actions! {
     Tasks AttachFull = "attach-full" ["A"] "full attach", "give the whole terminal to the session, and come back", 0;
     Tasks Kill = "kill" ["x"] "kill", "end the session; says first what is lost and what stays", 2;
     Tasks Purge = "purge" ["X"] "purge", "delete a finished task with its workspace", 0;
+    Tasks Park = "park" ["u"] "park", "park the task: saved, interrupted, its worker released; or let a parked one go on", 20;
+    Tasks TaskCap = "cap" ["b"] "cap", "set the most the task may cost", 0;
     Tasks Recover = "recover" ["r"] "recover", "bring the task back: says what it will do", 3;
     Tasks Retry = "retry" ["R"] "retry", "run the task again from the start", 0;
     Tasks Prompt = "prompt" ["p"] "prompt", "send a prompt without attaching, to all marked if any", 4;
@@ -166,16 +168,24 @@ actions! {
     Checkpoints CheckpointDelete = "checkpoint-delete" ["x"] "delete", "delete the checkpoint; asks first", 7;
     Checkpoints CheckpointSort = "checkpoint-sort" ["S"] "sort", "sort by time, size or change", 0;
 
-    Budget BudgetPeriodBefore = "budget-period-before" ["["] "period", "period before: hour, day, all", 1;
-    Budget BudgetPeriodNext = "budget-period" ["]"] "period", "next period: hour, day, all", 1;
-    Budget BudgetGroup = "budget-group" ["B"] "group", "group by task, type, host, model", 2;
-    Budget BudgetExplain = "budget-explain" ["v"] "sources", "say where each figure comes from", 3;
+    Budget BudgetOpen = "budget-open" ["enter"] "open", "what the row is made of: a task's breakdown and entries; on a ceiling, edit it", 1;
+    Budget BudgetEdit = "budget-edit" ["e"] "edit", "set the ceiling of the row under the cursor; on a task, its own", 2;
+    Budget BudgetMore = "budget-more" [">"] "+10%", "a ceiling higher by 10 %; Enter saves it", 0;
+    Budget BudgetLess = "budget-less" ["<"] "-10%", "a ceiling lower by 10 %; Enter saves it", 0;
+    Budget BudgetPeriodBefore = "budget-period-before" ["["] "period", "period before: hour, day, week, month, all", 3;
+    Budget BudgetPeriodNext = "budget-period" ["]"] "period", "next period: hour, day, week, month, all", 3;
+    Budget BudgetGroup = "budget-group" ["B"] "group", "group by task, type, host, model, day", 4;
+    Budget BudgetPark = "budget-park" ["u"] "park", "park every task that spent more than its share; asks with a list first", 5;
+    Budget BudgetExport = "budget-export" ["E"] "export", "write the table to a CSV file", 6;
+    Budget BudgetExplain = "budget-explain" ["v"] "sources", "say where each figure comes from, and what the marks mean", 7;
 
     Inbox InboxSend = "inbox-send" ["enter"] "send", "send the chosen option", 1;
     Inbox InboxYes = "inbox-yes" ["y"] "allow", "allow it once", 2;
     Inbox InboxNo = "inbox-no" ["n"] "deny", "deny it", 3;
     Inbox InboxWords = "inbox-words" ["p"] "words", "answer in words", 4;
     Inbox InboxAttach = "inbox-attach" ["a"] "attach", "attach to the session that asks", 5;
+    Inbox InboxRaise = "inbox-raise" ["e"] "raise", "set the ceiling that is near or reached", 6;
+    Inbox InboxUnpark = "inbox-unpark" ["u"] "unpark", "let the parked task go on", 7;
     Inbox InboxNext = "inbox-next" ["J" "tab"] "next", "next question", 0;
     Inbox InboxMark = "inbox-mark" ["space"] "mark", "mark it; y and n then apply to all marked", 0;
 

@@ -25,6 +25,7 @@ pub mod msg;
 pub mod outer;
 pub mod paint;
 pub mod pane;
+pub mod parking;
 pub mod perform;
 pub mod popup;
 pub mod recorder;

@@ -17,6 +17,7 @@ use crate::{
             look::{Facts, Look},
             replica::Replica,
         },
+        money::set::Target,
         msg::RequestId,
         pane::{budget, checkpoints, inbox, log, tasks, term},
         popup::{self, Popup, PopupId},
@@ -239,6 +240,8 @@ pub enum Purpose {
     InboxItem(u64),
     /// The checkpoints, and the number they gave this one.
     CheckpointsItem(u64),
+    /// The budget, and the number it gave this one.
+    BudgetItem(u64),
 }
 
 /// What a panel or a popup wants, after it has taken something in. Panels never reach into each
@@ -287,6 +290,8 @@ pub enum Then {
     AttachWhenReady(String),
     /// Run a line of `:`.
     Run(String),
+    /// Go to the budget and type there what this ceiling shall be.
+    EditCeiling(Target),
     /// Forget the request that is so many places down the list of those under way.
     GiveUp(usize),
     /// Draw once more then.

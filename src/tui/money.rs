@@ -1,20 +1,15 @@
-//! What is spent, how fast, and when a ceiling is reached at this rate. Pure figures.
+//! How the dispatcher's figures of money read: how near a ceiling is, gauges, marks. Nothing is
+//! summed up here; what is shown is what the dispatcher said.
 
-use std::collections::VecDeque;
+pub mod set;
 
 use crate::{
+    api::{
+        budget::{BudgetView, CeilingView, SourcesView},
+        view::TaskView,
+    },
     stdx::time::Timestamp,
-    tui::model::{Shared, look::LookSource, replica::Replica},
 };
-
-/// The rate is that of so many milliseconds: long enough to be calm, short enough to be true.
-pub const RATE_MS: i64 = 10 * 60 * 1000;
-
-/// One bar of the sparkline, in milliseconds.
-pub const BAR_MS: i64 = 5 * 60 * 1000;
-
-/// Bars of the sparkline: an hour.
-pub const BARS: usize = 12;
 
 /// An hour, in milliseconds.
 const HOUR_MS: f64 = 3_600_000.0;
@@ -25,123 +20,87 @@ pub enum State {
     Calm,
     /// Past the threshold from which on to warn.
     Warning,
-    /// Past the ceiling.
+    /// Reached.
     Over,
 }
 
-/// A ceiling with what counts against it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ceiling {
-    pub spent_usd: f64,
-    pub limit_usd: f64,
-    pub state: State,
-    /// When it is reached at this rate; nothing if nothing is spent, or it is passed.
-    pub reached: Option<Timestamp>,
-}
-
-impl Ceiling {
-    /// Returns how much of it is used up, from zero on; past one it is passed.
-    pub fn part(&self) -> f64 {
-        self.spent_usd / self.limit_usd
-    }
-}
-
-/// What is spent. All by the dispatcher's sums and the tasks' own figures since.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Figures {
-    pub total_usd: f64,
-    /// By tasks submitted in the last 24 hours.
-    pub day_usd: f64,
-    /// US dollars an hour, by the last ten minutes.
-    pub burn_usd: f64,
-    /// The ceiling over everything, if there is one.
-    pub total: Option<Ceiling>,
-    /// The ceiling over a day, if there is one.
-    pub day: Option<Ceiling>,
-    /// Whether the dispatcher keeps these ceilings; else they only warn.
-    pub enforced: bool,
-}
-
-impl Figures {
-    /// Returns the figures; nothing before the dispatcher told its sums.
-    pub fn of(shared: &Shared) -> Option<Figures> {
-        let replica = &shared.replica;
-        let told = &replica.status.as_ref()?.spend;
-        let mut source = shared.look.source.clone();
-        // What the dispatcher goes by counts more than what the file says now.
-        if 0.0 < told.ceiling_usd {
-            source.ceiling_usd = told.ceiling_usd;
-            source.daily_ceiling_usd = told.daily_ceiling_usd;
-            source.warning_threshold = told.warning_threshold;
-        }
-        let enforced = told.ceiling_enforced;
-        Some(Figures { enforced, ..Figures::from(replica, &source, shared.now) })
-    }
-
-    fn from(replica: &Replica, source: &LookSource, now: Timestamp) -> Figures {
-        let (total_usd, day_usd) = (replica.spent_usd, replica.spent_day_usd);
-        let burn_usd = burn(&replica.rises, now);
-        let ceiling = |spent_usd: f64, limit_usd: f64| {
-            (0.0 < limit_usd).then(|| {
-                let state = if limit_usd <= spent_usd {
-                    State::Over
-                } else if source.warning_threshold <= spent_usd / limit_usd {
-                    State::Warning
-                } else {
-                    State::Calm
-                };
-                let reached = reached(limit_usd - spent_usd, burn_usd, now);
-                Ceiling { spent_usd, limit_usd, state, reached }
-            })
-        };
-        Figures {
-            total_usd,
-            day_usd,
-            burn_usd,
-            total: ceiling(total_usd, source.ceiling_usd),
-            day: source.daily_ceiling_usd.and_then(|it| ceiling(day_usd, it)),
-            enforced: false,
+impl State {
+    /// Returns how near a ceiling is.
+    pub fn of(it: &CeilingView) -> State {
+        match it.state.as_deref() {
+            Some("exceeded") => State::Over,
+            Some("warning") => State::Warning,
+            _ => State::Calm,
         }
     }
 
-    /// Returns the ceiling that is nearest to being passed.
-    pub fn nearest(&self) -> Option<Ceiling> {
-        let both = self.total.into_iter().chain(self.day);
-        both.max_by(|a, b| a.part().total_cmp(&b.part()))
-    }
-}
-
-/// Returns US dollars an hour by what rose in the last ten minutes.
-pub fn burn(rises: &VecDeque<(Timestamp, f64)>, now: Timestamp) -> f64 {
-    let from = now.0.saturating_sub(RATE_MS);
-    let recent = rises.iter().rev().take_while(|it| from < it.0.0);
-    let usd: f64 = recent.map(|it| it.1).sum();
-    #[expect(clippy::cast_precision_loss, reason = "ten minutes in milliseconds is exact")]
-    let hours = RATE_MS as f64 / HOUR_MS;
-    usd / hours
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a cast from float saturates")]
-fn reached(left_usd: f64, burn_usd: f64, now: Timestamp) -> Option<Timestamp> {
-    if left_usd <= 0.0 || burn_usd <= 0.0 {
-        return None;
-    }
-    let ms = (left_usd / burn_usd * HOUR_MS) as i64;
-    // Further off than a month is not worth saying.
-    (ms < 31 * 24 * 3_600_000).then(|| Timestamp(now.0.saturating_add(ms)))
-}
-
-/// Returns what was spent in each five minutes of the last hour, the latest last.
-pub fn bars(rises: &VecDeque<(Timestamp, f64)>, now: Timestamp) -> [f64; BARS] {
-    let mut bars = [0.0; BARS];
-    let current = now.0.div_euclid(BAR_MS);
-    for (at, usd) in rises {
-        let back = usize::try_from(current - at.0.div_euclid(BAR_MS)).unwrap_or(0);
-        if let Some(at) = BARS.checked_sub(back + 1) {
-            bars[at] += usd;
+    /// Returns the word that says what the gauge's colour says; nothing while it is calm.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Calm => "",
+            State::Warning => "WARNING",
+            State::Over => "REACHED",
         }
     }
-    bars
+}
+
+/// Returns what a ceiling is over, in a word.
+pub fn name(it: &CeilingView) -> &str {
+    match it.scope.as_str() {
+        "all" => "total",
+        "day" => "today",
+        _ => it.host.as_deref().unwrap_or(&it.scope),
+    }
+}
+
+/// Returns which part of a ceiling is spent, and which is spent or reserved; past one it is passed.
+/// Nothing if there is no ceiling.
+pub fn parts(it: &CeilingView) -> Option<(f64, f64)> {
+    let limit = it.ceiling_usd?;
+    if limit <= 0.0 {
+        return Some((1.0, 1.0));
+    }
+    Some((it.spent_usd / limit, (it.spent_usd + it.reserved_usd) / limit))
+}
+
+/// Returns the ceiling of which most is spent.
+pub fn nearest(budget: &BudgetView) -> Option<&CeilingView> {
+    let spent = |it: &CeilingView| parts(it).map_or(-1.0, |it| it.0);
+    let set = budget.ceilings.iter().filter(|it| it.ceiling_usd.is_some());
+    // Of equals the first, which is the one over everything.
+    set.rev().max_by(|a, b| spent(a).total_cmp(&spent(b)))
+}
+
+/// Returns the ceiling that is reached first at this rate, and when.
+pub fn reached_first(budget: &BudgetView) -> Option<(&CeilingView, Timestamp)> {
+    let reached = budget.ceilings.iter().filter_map(|it| Some((it, it.reached_at?)));
+    reached.min_by_key(|it| it.1)
+}
+
+/// Returns the ceiling over everything, or over the day.
+pub fn ceiling<'a>(budget: &'a BudgetView, scope: &str) -> Option<&'a CeilingView> {
+    budget.ceilings.iter().find(|it| it.scope == scope)
+}
+
+/// Returns the mark of who says so: `r` reported, `m` metered, `~` partly guessed.
+pub fn mark(it: &SourcesView) -> &'static str {
+    let some = |usd: f64| 0.0 < usd;
+    match (some(it.reported_usd), some(it.metered_usd), some(it.estimated_usd)) {
+        (_, _, true) => "~",
+        (true, true, false) => "r+m",
+        (false, true, false) => "m",
+        (true, false, false) => "r",
+        (false, false, false) => "",
+    }
+}
+
+/// Returns what a task cost by now: a paid worker goes on costing between two words of the
+/// dispatcher.
+pub fn cost(task: &TaskView, now: Timestamp) -> f64 {
+    let Some(since) = task.metered_until else { return task.cost_usd };
+    #[expect(clippy::cast_precision_loss, reason = "a span of time in milliseconds is exact")]
+    let hours = now.0.saturating_sub(since.0).max(0) as f64 / HOUR_MS;
+    task.cost_usd + task.compute_usd_per_hour.max(0.0) * hours
 }
 
 /// Returns bars as characters; the highest fills its cell, nothing is a low line.
@@ -160,89 +119,85 @@ pub fn sparkline(bars: &[f64]) -> String {
     bars.iter().map(level).collect()
 }
 
-/// Returns when any of these figures will change although nothing happens; nothing if never.
-pub fn next_change(rises: &VecDeque<(Timestamp, f64)>, now: Timestamp) -> Option<Timestamp> {
-    let from = now.0.saturating_sub(RATE_MS);
-    let leaves = rises.iter().find(|it| from < it.0.0).map(|it| it.0.0.saturating_add(RATE_MS));
-    let hour = now.0.saturating_sub(RATE_MS * 6);
-    let bar = rises.back().filter(|it| hour < it.0.0);
-    let bar = bar.map(|_| (now.0.div_euclid(BAR_MS) + 1) * BAR_MS);
-    // Rises a moment apart leave together: the figure need not be finer than a minute.
-    let minute = now.0.saturating_add(60_000);
-    leaves.map(|it| it.max(minute)).into_iter().chain(bar).min().map(Timestamp)
-}
-
-/// Returns a gauge of `width` cells: `[####....]`, so full that only what is passed fills it.
-pub fn gauge(part: f64, width: usize) -> (String, String) {
+/// Returns a gauge of `width` cells in three pieces: `####`, spent; `==`, reserved; `....`, left.
+/// It is full of `#` only once the ceiling is reached.
+pub fn gauge(parts: (f64, f64), width: usize) -> [String; 3] {
+    #[expect(clippy::cast_precision_loss, reason = "no gauge is wider than a screen")]
+    let cells = |part: f64| part.clamp(0.0, 1.0) * width as f64;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a cast from float saturates, and no gauge is wider than a screen"
+        reason = "a cast from float saturates, and it is within the width"
     )]
-    let full = ((part.clamp(0.0, 1.0) * width as f64) as usize).min(width);
-    ("#".repeat(full), ".".repeat(width - full))
+    let whole = |cells: f64| (cells as usize).min(width);
+    let spent = whole(cells(parts.0));
+    // However little is reserved is to be seen.
+    let both = whole(cells(parts.1).ceil()).max(spent);
+    let both = if parts.0 < parts.1 { both } else { spent };
+    ["#".repeat(spent), "=".repeat(both - spent), ".".repeat(width - both)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::fixture::NOW;
+    use crate::tui::fixture::{NOW, budget, task};
 
-    fn ago(minutes: i64, usd: f64) -> (Timestamp, f64) {
-        (Timestamp(NOW.0 - minutes * 60_000), usd)
+    #[test]
+    fn the_nearest_ceiling_is_the_one_most_used() {
+        let mut it = budget(12.0);
+        assert_eq!(nearest(&it).map(name), Some("total"));
+        it.ceilings[1].ceiling_usd = Some(6.5);
+        assert_eq!(nearest(&it).map(name), Some("today"));
+        it.ceilings.iter_mut().for_each(|it| it.ceiling_usd = None);
+        assert_eq!(nearest(&it), None);
+        assert_eq!(nearest(&BudgetView::default()), None);
     }
 
     #[test]
-    fn the_rate_is_that_of_the_last_ten_minutes() {
-        let rises = VecDeque::from([ago(50, 9.0), ago(9, 0.25), ago(1, 0.25)]);
-        assert!((burn(&rises, NOW) - 3.0).abs() < 1e-9);
-        assert_eq!(burn(&VecDeque::new(), NOW), 0.0);
+    fn a_ceiling_of_nothing_is_reached() {
+        let mut it = CeilingView { ceiling_usd: Some(0.0), ..CeilingView::default() };
+        assert_eq!(parts(&it), Some((1.0, 1.0)));
+        it.ceiling_usd = None;
+        assert_eq!(parts(&it), None);
     }
 
     #[test]
-    fn a_ceiling_warns_and_says_when_it_is_reached() {
-        let source = LookSource {
-            ceiling_usd: 30.0,
-            daily_ceiling_usd: Some(100.0),
-            warning_threshold: 0.8,
-            ..LookSource::default()
+    fn a_mark_says_who_says_so() {
+        let of = |reported_usd, metered_usd, estimated_usd| {
+            mark(&SourcesView { reported_usd, metered_usd, estimated_usd })
         };
-        let mut replica = Replica { spent_usd: 27.0, spent_day_usd: 5.0, ..Replica::default() };
-        replica.rises = VecDeque::from([ago(1, 0.5)]);
-        let figures = Figures::from(&replica, &source, NOW);
-        let nearest = figures.nearest().expect("there are ceilings");
-        assert_eq!(nearest.state, State::Warning);
-        assert_eq!(nearest.reached, Some(Timestamp(NOW.0 + 3_600_000)));
-        replica.spent_usd = 30.0;
-        let figures = Figures::from(&replica, &source, NOW);
-        assert_eq!(figures.total.map(|it| (it.state, it.reached)), Some((State::Over, None)));
-        let none = LookSource::default();
-        assert_eq!(Figures::from(&replica, &none, NOW).nearest(), None);
+        assert_eq!(
+            [of(1.0, 0.0, 0.0), of(0.0, 1.0, 0.0), of(1.0, 1.0, 0.0), of(1.0, 1.0, 0.1)],
+            ["r", "m", "r+m", "~"]
+        );
+        assert_eq!(of(0.0, 0.0, 0.0), "");
     }
 
     #[test]
-    fn the_sparkline_has_an_hour_and_its_highest_bar_is_full() {
-        let rises = VecDeque::from([ago(200, 9.0), ago(30, 1.0), ago(0, 2.0)]);
-        let bars = bars(&rises, NOW);
-        assert_eq!(bars.iter().sum::<f64>(), 3.0);
-        assert_eq!(bars[BARS - 1], 2.0);
-        assert_eq!(sparkline(&bars), "_____▄_____█");
+    fn a_paid_worker_goes_on_costing_between_two_words() {
+        let mut it = task("aaaa2222", "a");
+        it.cost_usd = 1.0;
+        let later = Timestamp(NOW.0 + 1_800_000);
+        assert_eq!(cost(&it, later), 1.0);
+        (it.compute_usd_per_hour, it.metered_until) = (3.0, Some(NOW));
+        assert_eq!(cost(&it, later), 2.5);
+        // A clock that was turned back takes nothing off.
+        assert_eq!(cost(&it, Timestamp(0)), 1.0);
+    }
+
+    #[test]
+    fn the_sparkline_s_highest_bar_is_full() {
+        assert_eq!(sparkline(&[0.0, 1.0, 0.0, 2.0]), "_▄_█");
         assert_eq!(sparkline(&[0.0; 3]), "___");
     }
 
     #[test]
-    fn without_spending_nothing_changes_by_itself() {
-        assert_eq!(next_change(&VecDeque::new(), NOW), None);
-        assert_eq!(next_change(&VecDeque::from([ago(61, 1.0)]), NOW), None);
-        assert!(next_change(&VecDeque::from([ago(20, 1.0)]), NOW).is_some());
-    }
-
-    #[test]
     fn a_gauge_is_full_only_when_the_ceiling_is_reached() {
-        assert_eq!(gauge(0.99, 10), ("#########".to_owned(), ".".to_owned()));
-        assert_eq!(gauge(7.0, 4).0, "####");
-        assert_eq!(gauge(-1.0, 4).1, "....");
-        assert_eq!(gauge(f64::NAN, 4).1, "....");
+        assert_eq!(gauge((0.99, 0.99), 10).concat(), "#########.");
+        assert_eq!(gauge((0.5, 0.8), 10).concat(), "#####===..");
+        assert_eq!(gauge((0.5, 0.501), 10).concat(), "#####=....");
+        assert_eq!(gauge((7.0, 9.0), 4).concat(), "####");
+        assert_eq!(gauge((-1.0, -1.0), 4).concat(), "....");
+        assert_eq!(gauge((f64::NAN, f64::NAN), 4).concat(), "....");
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{
-        budget::BudgetView,
+        budget::{BudgetView, Costs, Entries, TaskCosts},
         checkpoints::{
             CheckpointDetail, CheckpointDiff, CheckpointFiles, CheckpointList, CheckpointView,
             Recovery, Restored,
@@ -119,6 +119,10 @@ pub enum Reply {
     CheckpointDiff(Box<CheckpointDiff>),
     Restored(Box<Restored>),
     Recovery(Box<Recovery>),
+    Budget(Box<BudgetView>),
+    Costs(Box<Costs>),
+    TaskCosts(Box<TaskCosts>),
+    Entries(Box<Entries>),
     /// The text of a file; nothing if there is none.
     File(Option<String>),
     /// Where it was written.

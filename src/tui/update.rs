@@ -122,7 +122,11 @@ fn answered(
         Purpose::CheckpointsItem(item) => {
             checkpoints::answered_item(&mut model.checkpoints, shared, item, &result, out);
         }
-        Purpose::Panel(Panel::Budget) => budget::answered(&mut model.budget, shared, &result, out),
+        // It gives each of its requests a number.
+        Purpose::Panel(Panel::Budget) => (),
+        Purpose::BudgetItem(item) => {
+            budget::answered_item(&mut model.budget, shared, item, &result);
+        }
         Purpose::Panel(Panel::Inbox) => inbox::answered(&mut model.inbox, shared, &result, out),
         Purpose::InboxItem(item) => {
             inbox::answered_item(&mut model.inbox, shared, item, &result, out);
@@ -158,7 +162,12 @@ fn returned(model: &mut Model, what: &Returned, out: &mut Out) {
             log::returned(&mut model.log, &model.shared, what, out);
         }
         // No other hands the terminal over.
-        Some(Purpose::Panel(_) | Purpose::InboxItem(_) | Purpose::CheckpointsItem(_)) => (),
+        Some(
+            Purpose::Panel(_)
+            | Purpose::InboxItem(_)
+            | Purpose::CheckpointsItem(_)
+            | Purpose::BudgetItem(_),
+        ) => (),
         Some(Purpose::Tell | Purpose::Quiet) | None => (),
     }
 }

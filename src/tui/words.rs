@@ -113,9 +113,10 @@ pub fn what(task: &TaskView) -> String {
             format!("{lines}{}", last())
         }
         Letter::Unreachable => format!("its host does not answer; last: {}", last()),
-        Letter::Failed | Letter::Killed | Letter::Waiting | Letter::Parked
-            if !reason.is_empty() =>
-        {
+        Letter::Parked if reason.is_empty() => "parked".to_owned(),
+        Letter::Parked if reason.starts_with("parked") => reason.to_owned(),
+        Letter::Parked => format!("parked: {reason}"),
+        Letter::Failed | Letter::Killed | Letter::Waiting if !reason.is_empty() => {
             reason.to_owned()
         }
         _ => last().to_owned(),
@@ -143,6 +144,21 @@ pub fn money(usd: f64) -> String {
         return "?".to_owned();
     }
     if usd < 1000.0 { format!("{usd:.2}") } else { format!("{usd:.0}") }
+}
+
+/// Returns a number as a row shows it: `41k`.
+pub fn thousands(number: u64) -> String {
+    match number {
+        0..=9_999 => number.to_string(),
+        10_000..=9_999_999 => format!("{}k", number / 1_000),
+        10_000_000..=9_999_999_999 => format!("{}M", number / 1_000_000),
+        _ => format!("{}G", number / 1_000_000_000),
+    }
+}
+
+/// Returns a moment's date: `2026-11-21`.
+pub fn date(at: Timestamp, utc_offset_ms: i64) -> String {
+    local(at, utc_offset_ms).map_or_else(String::new, |it| it.strftime("%Y-%m-%d").to_string())
 }
 
 /// For so long the time that passed since is told; then the moment, which never goes stale.

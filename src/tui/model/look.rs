@@ -27,11 +27,6 @@ pub struct LookSource {
     pub clipboard: bool,
     /// Whether to ask the terminal for mouse reports.
     pub mouse: bool,
-    /// Ceilings, in US dollars.
-    pub ceiling_usd: f64,
-    pub daily_ceiling_usd: Option<f64>,
-    /// The part of a ceiling from which on to warn.
-    pub warning_threshold: f64,
     /// What new tasks are given that do not say otherwise.
     pub task: TaskDefaults,
     /// Hosts that tasks may be sent to, besides `local`.
@@ -61,9 +56,6 @@ impl LookSource {
             bell: settings.notifications.enabled && settings.notifications.bell,
             clipboard: settings.ui.clipboard,
             mouse: settings.ui.mouse,
-            ceiling_usd: settings.budget.default_ceiling_usd.dollars(),
-            daily_ceiling_usd: settings.budget.max_daily_cost.map(|it| it.dollars()),
-            warning_threshold: settings.budget.warning_threshold.0,
             task: TaskDefaults {
                 kind: settings.tasks.kind.to_string(),
                 isolation: settings.tasks.isolation.to_string(),

@@ -49,13 +49,10 @@ pub struct Replica {
     pub status: Option<Box<Status>>,
     /// How the money stands, by the dispatcher's last word.
     pub budget: Option<Box<BudgetView>>,
-    /// What was spent according to `status`, and what was added since, by tasks' own figures.
-    pub spent_usd: f64,
-    pub spent_day_usd: f64,
+    /// How often that word came. Who has seen this number has seen it.
+    pub budget_version: u64,
     /// Whether the past was listed to its end.
     pub listed: bool,
-    /// Costs as they rose, for the burn: when, and by how much; only the last hour.
-    pub rises: std::collections::VecDeque<(Timestamp, f64)>,
     /// Counts by letter, kept as tasks change.
     pub counts: BTreeMap<Letter, usize>,
     /// How often a task was put or removed. Who has seen this number has seen everything.
@@ -143,6 +140,12 @@ impl Replica {
         for task in snapshot.tasks {
             self.put(task);
         }
+    }
+
+    /// Takes in how the money stands.
+    pub fn know_budget(&mut self, budget: Box<BudgetView>) {
+        self.budget = Some(budget);
+        self.budget_version += 1;
     }
 
     /// Takes in a task as it is now, and returns how it was.

@@ -1,36 +1,48 @@
-//! What is spent, on what, how fast, and where each figure comes from.
+//! What is spent, on what, how fast, and what may be spent: ceilings first, then costs put
+//! together. Every figure is the dispatcher's.
 
-mod burners;
+mod draw;
+mod edit;
+mod explain;
+mod export;
+mod table;
+#[cfg(test)]
+mod tests;
 
 use ratatui::layout::Rect;
 
 use crate::{
-    api::error::ApiError,
-    stdx::{text::one_line, time::Timestamp},
+    api::{
+        budget::{Costs, CostsBy},
+        error::ApiError,
+    },
+    stdx::time::Timestamp,
     tui::{
-        canvas::Canvas,
+        effect::{Ask, Request},
         keymap::Action,
-        model::{Level, Out, Shared, Then},
-        money::{self, Ceiling, Figures, State},
+        layout,
+        model::{Level, Out, Purpose, Shared, Then, replica::Connection},
+        money::{self, set::Target},
         msg::Reply,
-        pane::{
-            budget::burners::{Burner, By, Period},
-            framed,
+        pane::budget::{
+            edit::Edit,
+            table::{Period, Place, Table},
         },
-        popup::{Kind, text},
-        theme::Role,
-        view::bars,
+        parking,
+        popup::{Kind, confirm, entry, text},
         widget::list::Window,
         words,
     },
-    vt::input::{Key, Mouse, MouseKind},
+    vt::input::{Button, Key, Mouse, MouseKind},
 };
 
-/// The table is made anew at most this often, in milliseconds, however often costs change.
-const FRESH_MS: i64 = 1000;
+pub use draw::view;
 
-/// Lines above the table.
-const HEAD: u16 = 5;
+/// Costs are asked for at most this often, in milliseconds, however often the money changes.
+const FRESH_MS: i64 = 2000;
+
+/// Lines above those that can be selected.
+const HEAD: u16 = 1;
 
 /// Rows assumed before the panel was drawn.
 const HEIGHT_UNKNOWN: usize = 5;
@@ -39,251 +51,319 @@ const HEIGHT_UNKNOWN: usize = 5;
 #[derive(Debug, Default)]
 pub struct Model {
     period: Period,
-    by: By,
-    /// The dearest first.
-    table: Vec<Burner>,
+    by: CostsBy,
+    table: Table,
+    /// The selected row; it follows its place, not its number.
+    at: Place,
     window: Window,
     height: Option<usize>,
-    /// Of which version of the replica the table is, and when it was made.
-    made: Option<(u64, Timestamp)>,
+    /// The version of the budget that was taken in.
+    seen: u64,
+    /// What a ceiling is to be, while it is typed.
+    edit: Option<Edit>,
+    asked: Option<Asked>,
+    /// The number of the request whose answer is waited for.
+    under_way: Option<u64>,
+    next: u64,
+    /// Why there are no costs.
+    problem: Option<String>,
+}
+
+/// What was asked for last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    period: Period,
+    by: CostsBy,
+    /// The version of the budget then.
+    version: u64,
+    at: Timestamp,
 }
 
 /// Tells whether keys are text for the panel now.
-pub fn typing(_model: &Model) -> bool {
-    false
+pub fn typing(model: &Model) -> bool {
+    model.edit.is_some()
 }
 
 /// Does an action of the panel, or moves in it.
 pub fn act(model: &mut Model, shared: &Shared, action: Action, out: &mut Out) {
-    let height = model.height.unwrap_or(HEIGHT_UNKNOWN);
-    let len = model.table.len();
-    let page = isize::try_from(height.max(2) - 1).unwrap_or(1);
+    use Action as A;
+    let page = isize::try_from(height(model).max(2) - 1).unwrap_or(1);
     match action {
-        Action::Down => model.window.step(1, len, height),
-        Action::Up => model.window.step(-1, len, height),
-        Action::PageDown => model.window.step(page, len, height),
-        Action::PageUp => model.window.step(-page, len, height),
-        Action::Top => model.window.go(0, len, height),
-        Action::Bottom => model.window.go(len, len, height),
-        Action::BudgetPeriodNext => turn(model, shared, |it| it.period = it.period.next()),
-        Action::BudgetPeriodBefore => turn(model, shared, |it| it.period = it.period.before()),
-        Action::BudgetGroup => turn(model, shared, |it| it.by = it.by.next()),
-        Action::BudgetExplain => {
-            let lines = explain(shared).into_iter().map(|it| (None, it)).collect();
+        A::Down => step(model, shared, 1),
+        A::Up => step(model, shared, -1),
+        A::PageDown => step(model, shared, page),
+        A::PageUp => step(model, shared, -page),
+        A::Top => step(model, shared, isize::MIN / 2),
+        A::Bottom => step(model, shared, isize::MAX / 2),
+        A::BudgetPeriodNext => turn(model, shared, |it| it.period = it.period.next(), out),
+        A::BudgetPeriodBefore => turn(model, shared, |it| it.period = it.period.before(), out),
+        A::BudgetGroup => turn(model, shared, |it| it.by = table::after(it.by), out),
+        A::BudgetOpen => open(model, shared, out),
+        A::BudgetEdit => begin(model, shared, None, out),
+        A::BudgetMore => begin(model, shared, Some(true), out),
+        A::BudgetLess => begin(model, shared, Some(false), out),
+        A::BudgetPark => park(model, shared, out),
+        A::BudgetExport => match model.table.costs() {
+            Some(costs) => {
+                let text = export::csv(costs);
+                let path = export::name(model.period, model.by, shared);
+                out.open(Kind::Entry(entry::Model::export(text, &path)));
+            }
+            None => out.note(Level::Info, "the costs are not known yet"),
+        },
+        A::BudgetExplain => {
+            let lines = explain::lines(shared);
             out.open(Kind::Text(text::Model::lines("Where the figures come from", lines)));
         }
         _ => (),
     }
 }
 
-fn turn(model: &mut Model, shared: &Shared, change: fn(&mut Model)) {
+fn height(model: &Model) -> usize {
+    model.height.unwrap_or(HEIGHT_UNKNOWN)
+}
+
+fn step(model: &mut Model, shared: &Shared, by: isize) {
+    let places = model.table.places(shared);
+    let at = model.table.line_of(&places, &model.at).saturating_add_signed(by);
+    // The heading between ceilings and costs is stepped over.
+    let at = at.min(places.len().saturating_sub(1));
+    let down = 0 < by;
+    let real = |it: &usize| !matches!(places.get(*it), Some(Place::Heading) | None);
+    let found = match down {
+        true => (at..places.len()).find(real).or_else(|| (0..at).rev().find(real)),
+        false => (0..=at).rev().find(real).or_else(|| (at..places.len()).find(real)),
+    };
+    if let Some(at) = found {
+        go(model, places[at].clone(), &places);
+    }
+}
+
+fn go(model: &mut Model, place: Place, places: &[Place]) {
+    let at = model.table.line_of(places, &place);
+    model.at = place;
+    model.window.go(at, places.len(), height(model));
+}
+
+/// Shows another period or grouping.
+fn turn(model: &mut Model, shared: &Shared, change: fn(&mut Model), out: &mut Out) {
     change(model);
-    model.window = Window::default();
-    make(model, shared);
+    model.table.clear();
+    if matches!(model.at, Place::Cost(_)) {
+        (model.at, model.window) = (Place::default(), Window::default());
+    }
+    model.under_way = None;
+    refresh(model, shared, out);
 }
 
-fn make(model: &mut Model, shared: &Shared) {
-    let tasks = shared.replica.tasks.values().map(AsRef::as_ref);
-    model.table = burners::table(tasks, model.period, model.by, shared.now);
-    model.made = Some((shared.replica.version, shared.now));
+/// Returns the ceiling that the selected row is about.
+fn target(model: &Model, shared: &Shared) -> Option<Target> {
+    match &model.at {
+        Place::Ceiling(it) => Some(it.clone()),
+        Place::Heading => None,
+        Place::Cost(key) => match model.by {
+            CostsBy::Task if shared.replica.task(key).is_some() => Some(Target::Task(key.clone())),
+            CostsBy::Host if !key.is_empty() => Some(Target::Host(key.clone())),
+            CostsBy::Day => Some(Target::Day),
+            _ => None,
+        },
+    }
 }
 
-/// Takes a key that is text for the panel: there is none.
-pub fn key(_model: &mut Model, _shared: &Shared, _key: &Key, _out: &mut Out) {}
+/// Lets the ceiling of the selected row be typed: as it is, or a tenth higher or lower.
+fn begin(model: &mut Model, shared: &Shared, more: Option<bool>, out: &mut Out) {
+    let Some(target) = target(model, shared) else {
+        return out.note(Level::Info, "this row has no ceiling; e on a ceiling or a task sets one");
+    };
+    let mut edit = Edit::begin(target, shared);
+    if more.is_some_and(|more| !edit.nudge(more)) {
+        return out.note(Level::Info, "there is no ceiling yet; e sets one");
+    }
+    show_edit(model, shared, edit, out);
+}
 
-/// Takes pasted text: it goes nowhere.
-pub fn paste(_model: &mut Model, _shared: &Shared, _text: &str, out: &mut Out) {
-    out.note(Level::Info, "nothing takes text here");
+/// Goes to a ceiling and lets it be typed.
+pub fn edit(model: &mut Model, shared: &Shared, target: Target, out: &mut Out) {
+    show_edit(model, shared, Edit::begin(target, shared), out);
+}
+
+/// What is typed must be seen: the cursor goes to its row, and without one nothing is typed.
+fn show_edit(model: &mut Model, shared: &Shared, edit: Edit, out: &mut Out) {
+    let places = model.table.places(shared);
+    match places.iter().find(|it| is_of(it, &edit.target)).cloned() {
+        Some(place) => {
+            go(model, place, &places);
+            model.edit = Some(edit);
+        }
+        None => out.note(Level::Info, "it is not known here yet; :budget set sets a ceiling"),
+    }
+}
+
+/// Tells whether a place is the row in which a ceiling is typed.
+fn is_of(place: &Place, target: &Target) -> bool {
+    match (place, target) {
+        (Place::Cost(key), Target::Task(id)) => key == id,
+        (Place::Ceiling(it), _) => it == target,
+        (Place::Heading | Place::Cost(_), _) => false,
+    }
+}
+
+/// Shows what the selected row is made of.
+fn open(model: &mut Model, shared: &Shared, out: &mut Out) {
+    let row = match &model.at {
+        Place::Cost(key) => model.table.row(key),
+        Place::Ceiling(_) | Place::Heading => return begin(model, shared, None, out),
+    };
+    let Some(row) = row else { return };
+    let shown = match model.by {
+        CostsBy::Task => text::Model::costs(row.key.clone(), &row.name),
+        _ => text::Model::lines(table::name(row), explain::row(row)),
+    };
+    out.open(Kind::Text(shown));
+}
+
+/// Asks whether to park every task that spent more than its share of the selected ceiling, or of
+/// the nearest one.
+fn park(model: &Model, shared: &Shared, out: &mut Out) {
+    let Some(budget) = &shared.replica.budget else { return };
+    let meant = match &model.at {
+        Place::Ceiling(it) => it.view(budget).filter(|it| it.ceiling_usd.is_some()),
+        Place::Heading | Place::Cost(_) => None,
+    };
+    let Some(ceiling) = meant.or_else(|| money::nearest(budget)) else {
+        return out.note(Level::Info, "no ceiling is set, so there are no shares of it");
+    };
+    let host = ceiling.host.as_deref().filter(|_| ceiling.scope == "host");
+    let count = parking::running(shared, host).count();
+    let limit = ceiling.ceiling_usd.unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "there are never so many tasks")]
+    let share = limit / count.max(1) as f64;
+    let over = parking::over_share(shared, host, share);
+    let share = words::money(share);
+    if over.is_empty() {
+        let text = format!("none of {count} running tasks spent more than its share, ${share}");
+        return out.note(Level::Info, text);
+    }
+    let name = money::name(ceiling);
+    let limit = words::money(limit);
+    let why = format!("{name}: ${limit} for {count} running tasks is ${share} each; over it:");
+    out.open(Kind::Confirm(confirm::Model::park(shared, over).because(why)));
+}
+
+/// Takes a key that is text for the panel: what a ceiling is to be.
+pub fn key(model: &mut Model, shared: &Shared, key: &Key, out: &mut Out) {
+    let Some(edit) = &mut model.edit else { return };
+    match edit.key(shared, key, out) {
+        edit::Outcome::Goes => (),
+        edit::Outcome::Over => model.edit = None,
+    }
+}
+
+/// Takes pasted text.
+pub fn paste(model: &mut Model, _shared: &Shared, text: &str, out: &mut Out) {
+    match &mut model.edit {
+        Some(it) => it.paste(text),
+        None => out.note(Level::Info, "nothing takes text here; e sets a ceiling"),
+    }
 }
 
 /// Takes a mouse event inside the panel's border; `area` is the panel with its border.
-pub fn mouse(model: &mut Model, _shared: &Shared, _area: Rect, mouse: &Mouse, _out: &mut Out) {
-    let (len, height) = (model.table.len(), model.height.unwrap_or(HEIGHT_UNKNOWN));
+pub fn mouse(model: &mut Model, shared: &Shared, area: Rect, mouse: &Mouse, _out: &mut Out) {
     match mouse.kind {
-        MouseKind::ScrollDown => model.window.step(3, len, height),
-        MouseKind::ScrollUp => model.window.step(-3, len, height),
+        MouseKind::ScrollDown => step(model, shared, 3),
+        MouseKind::ScrollUp => step(model, shared, -3),
+        MouseKind::Down(Button::Left) if model.edit.is_none() => {
+            let first = layout::inside(area).y.saturating_add(HEAD);
+            let Some(row) = mouse.row.checked_sub(first) else { return };
+            let places = model.table.places(shared);
+            match places.get(model.window.top + usize::from(row)) {
+                Some(Place::Heading) | None => (),
+                Some(it) => go(model, it.clone(), &places),
+            }
+        }
         _ => (),
     }
 }
 
-/// Takes an answer: the panel asks for nothing itself.
-pub fn answered(
-    _model: &mut Model,
-    _shared: &Shared,
-    _result: &Result<Reply, ApiError>,
-    _out: &mut Out,
+/// Takes costs that were asked for under a number; those of an older question are of no use.
+pub fn answered_item(
+    model: &mut Model,
+    shared: &Shared,
+    item: u64,
+    result: &Result<Reply, ApiError>,
 ) {
-}
-
-/// Tasks or time changed; `area` is the panel with its border, if it is drawn. The table is made
-/// anew only while it is seen, and at most once a second.
-pub fn changed(model: &mut Model, shared: &Shared, area: Option<Rect>, out: &mut Out) {
-    let inner = area.map(crate::tui::layout::inside);
-    model.height = inner.map(|it| usize::from(it.height.saturating_sub(HEAD)));
-    if model.height.is_none() {
+    if model.under_way != Some(item) {
         return;
     }
-    match model.made {
-        Some((version, _)) if version == shared.replica.version => (),
-        Some((_, at)) if shared.now.0.saturating_sub(at.0) < FRESH_MS => {
-            out.then.push(Then::WakeAt(Timestamp(at.0.saturating_add(FRESH_MS))));
+    model.under_way = None;
+    match result {
+        Ok(Reply::Costs(it)) => {
+            // Rows never move under the cursor.
+            let stay = matches!(model.at, Place::Cost(_));
+            model.table.take(Costs::clone(it), stay);
+            model.problem = None;
         }
-        _ => make(model, shared),
+        Ok(_) => model.problem = Some("the dispatcher's answer was none".to_owned()),
+        Err(error) => model.problem = Some(error.message.clone()),
     }
+    follow(model, shared);
 }
 
-/// Draws the panel with its border.
-pub fn view(model: &Model, shared: &Shared, area: Rect, focused: bool, canvas: &mut Canvas) {
-    let right = format!("{}, by {} ", model.period.name(), model.by.name());
-    let Some(inner) = framed(shared, area, focused, ("[5] Budget", &right), canvas) else {
+/// Keeps the selected row in sight, and chooses another if it is gone.
+fn follow(model: &mut Model, shared: &Shared) {
+    let places = model.table.places(shared);
+    if !places.contains(&model.at) {
+        let near = model.window.selected.min(places.len().saturating_sub(1));
+        let real = |it: &&Place| **it != Place::Heading;
+        let found = places.get(near).filter(real).or_else(|| places.iter().find(real));
+        model.at = found.cloned().unwrap_or_default();
+    }
+    if model.edit.as_ref().is_some_and(|it| !places.iter().any(|at| is_of(at, &it.target))) {
+        model.edit = None;
+    }
+    let at = model.table.line_of(&places, &model.at);
+    model.window.go(at, places.len(), height(model));
+}
+
+/// Money, time or size changed; `area` is the panel with its border, if it is drawn. Costs are asked
+/// for only while they are seen.
+pub fn changed(model: &mut Model, shared: &Shared, area: Option<Rect>, out: &mut Out) {
+    let inner = area.map(layout::inside);
+    let height = inner.map(|it| usize::from(it.height.saturating_sub(HEAD)));
+    let resized = model.height != height;
+    model.height = height;
+    if height.is_none() {
         return;
-    };
-    let theme = shared.look.theme;
-    let mut y = inner.y;
-    for pieces in head(model, shared) {
-        if inner.bottom() <= y {
+    }
+    if resized || model.seen != shared.replica.budget_version {
+        model.seen = shared.replica.budget_version;
+        follow(model, shared);
+    }
+    refresh(model, shared, out);
+}
+
+/// Asks for the costs, if something changed since they were asked for, and not too often.
+fn refresh(model: &mut Model, shared: &Shared, out: &mut Out) {
+    let up = matches!(shared.replica.connection, Connection::Up);
+    if model.height.is_none() || model.under_way.is_some() || !up {
+        return;
+    }
+    let (period, by, now) = (model.period, model.by, shared.now);
+    let version = shared.replica.budget_version;
+    if let Some(asked) = model.asked.filter(|it| it.period == period && it.by == by) {
+        let again = asked.at.0.saturating_add(FRESH_MS);
+        if asked.version == version {
             return;
         }
-        let mut x = inner.x.saturating_add(1);
-        for (text, role) in pieces {
-            x = canvas.fit(x, y, inner.right().saturating_sub(x), &text, theme.style(role));
-        }
-        y += 1;
-    }
-    let height = usize::from(inner.bottom().saturating_sub(y));
-    let total: f64 = model.table.iter().map(|it| it.usd).sum();
-    let mut window = model.window;
-    window.show(model.table.len(), height);
-    for (row, y) in window.rows(model.table.len(), height).zip(y..) {
-        let it = &model.table[row];
-        let at = Rect { y, height: 1, ..inner };
-        burner(it, total, at, shared, canvas);
-        if focused && row == window.selected {
-            canvas.tint(at, theme.style(Role::Selected));
+        // A clock that was turned back must not silence it.
+        if asked.at <= now && now.0 < again {
+            return out.then.push(Then::WakeAt(Timestamp(again)));
         }
     }
-}
-
-fn burner(it: &Burner, total: f64, at: Rect, shared: &Shared, canvas: &mut Canvas) {
-    const AMOUNT: u16 = 22;
-    let theme = shared.look.theme;
-    let share = if 0.0 < total { it.usd / total * 100.0 } else { 0.0 };
-    let mark = if it.reported { ' ' } else { '~' };
-    let amount = format!("{mark}{:>9}{share:>6.0}%", format!("${}", words::money(it.usd)));
-    let left = at.width.saturating_sub(AMOUNT).max(8);
-    let count = if it.tasks == 1 { String::new() } else { format!(" ({})", it.tasks) };
-    let name = format!("{}{count}", one_line(&it.name, 80));
-    let x = at.x.saturating_add(1);
-    canvas.fit(x, at.y, left.min(at.right().saturating_sub(x)), &name, theme.style(Role::Text));
-    let x = x.saturating_add(left + 1);
-    let style = theme.style(Role::Money);
-    canvas.text(x, at.y, at.right().saturating_sub(x), &amount, style);
-}
-
-type Line = Vec<(String, Role)>;
-
-/// The lines above the table.
-fn head(model: &Model, shared: &Shared) -> Vec<Line> {
-    let Some(figures) = Figures::of(shared) else {
-        return vec![vec![("asking what was spent".to_owned(), Role::Dim)]];
-    };
-    let total = line("total", figures.total_usd, figures.total);
-    let day = line("today", figures.day_usd, figures.day);
-    let bars = money::bars(&shared.replica.rises, shared.now);
-    let burn = vec![
-        ("burn   ".to_owned(), Role::Dim),
-        (format!("${}/h", words::money(figures.burn_usd)), Role::Money),
-        ("  last hour ".to_owned(), Role::Dim),
-        (money::sparkline(&bars), Role::Money),
-    ];
-    let what = match figures.nearest() {
-        None => "no ceiling is set".to_owned(),
-        Some(Ceiling { state: State::Over, .. }) => "a ceiling is passed".to_owned(),
-        Some(Ceiling { reached: Some(at), .. }) => {
-            format!("ceiling {} at this rate", bars::moment(shared, at))
-        }
-        Some(_) => "no ceiling is reached at this rate".to_owned(),
-    };
-    let kept = if figures.enforced { "" } else { "; these ceilings only warn" };
-    let table = format!("{}, by {}", model.period.long(), model.by.name());
-    vec![total, day, burn, vec![(format!("{what}{kept}"), Role::Text)], vec![(table, Role::Title)]]
-}
-
-fn line(word: &str, usd: f64, ceiling: Option<Ceiling>) -> Line {
-    let mut line =
-        vec![(format!("{word}  "), Role::Dim), (format!("${}", words::money(usd)), Role::Money)];
-    let Some(ceiling) = ceiling else { return line };
-    let (role, word) = match ceiling.state {
-        State::Calm => (Role::GaugeFull, ""),
-        State::Warning => (Role::GaugeWarning, " WARNING"),
-        State::Over => (Role::GaugeOver, " OVER"),
-    };
-    let (full, rest) = money::gauge(ceiling.part(), 12);
-    line.push((format!(" of ${} [", words::money(ceiling.limit_usd)), Role::Dim));
-    line.extend([(full, role), (rest, Role::GaugeEmpty), ("] ".to_owned(), Role::Dim)]);
-    line.push((format!("{:.0}%", (ceiling.part() * 100.0).floor()), Role::Text));
-    line.push((word.to_owned(), Role::Warning));
-    line
-}
-
-/// Says where each figure comes from.
-fn explain(shared: &Shared) -> Vec<String> {
-    let enforced = Figures::of(shared).is_some_and(|it| it.enforced);
-    let ceilings = if enforced {
-        "Ceilings: from the configuration, kept by the dispatcher."
-    } else {
-        "Ceilings: from the configuration. They only warn; a task's own ceiling ends the task."
-    };
-    let text = [
-        "total: what Claude's status line reported, over all tasks in the store, by the",
-        "  dispatcher's sum when it was asked last and the tasks' own figures since.",
-        "today: the same, by tasks submitted in the last 24 hours.",
-        "burn: what costs rose by in the last ten minutes, as dollars an hour. The dashboard saw",
-        "  it itself, so it begins at nothing when the dashboard is opened.",
-        "last hour: the same, in bars of five minutes.",
-        "the table: the whole cost of the tasks submitted in the period; ~ marks a cost that was",
-        "  not reported by Claude.",
-        "Tokens shown elsewhere are counted from the transcript: an estimate.",
-        ceilings,
-    ];
-    text.iter().map(|it| (*it).to_owned()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tui::{
-        fixture::{NOW, fleet, press, screen, send, with_tasks},
-        msg::Msg,
-    };
-
-    fn lower(model: &crate::tui::model::Model) -> String {
-        screen(model).lines().skip(12).take(10).collect::<Vec<_>>().join("\n")
-    }
-
-    #[test]
-    fn it_shows_who_burns_most() {
-        let mut model = with_tasks(80, 24, fleet());
-        model.shared.replica.status = Some(bars::tests::status(26.37));
-        model.shared.replica.spent_usd = 26.37;
-        model.shared.replica.rises.push_back((Timestamp(NOW.0 - 60_000), 0.5));
-        press(&mut model, &["5"]);
-        insta::assert_snapshot!(lower(&model));
-        press(&mut model, &["B", "]"]);
-        insta::assert_snapshot!(lower(&model));
-    }
-
-    #[test]
-    fn the_table_is_made_at_most_once_a_second() {
-        let mut model = with_tasks(80, 24, fleet());
-        press(&mut model, &["5"]);
-        let made = model.budget.made;
-        assert!(made.is_some());
-        model.shared.replica.version += 1;
-        let effects = send(&mut model, Msg::Wake);
-        assert_eq!(model.budget.made, made);
-        let again = Timestamp(NOW.0 + FRESH_MS);
-        let wakes = |it: &crate::tui::effect::Effect| matches!(it, crate::tui::effect::Effect::WakeAt(at) if *at == again);
-        assert!(effects.iter().any(wakes));
-    }
+    model.asked = Some(Asked { period, by, version, at: now });
+    model.next += 1;
+    model.under_way = Some(model.next);
+    let from = period.from(now, shared.facts.utc_offset_ms).map(|it| it.0);
+    let ask = Ask::Request(Request::Costs { by, from });
+    out.ask("costs", ask, Purpose::BudgetItem(model.next));
 }

@@ -17,9 +17,9 @@ use crate::{
         effect::{Ask, Request, TermKind},
         keymap::Action,
         layout,
-        model::{Level, Out, Purpose, Shared, Then},
+        model::{Level, Out, Panel, Purpose, Shared, Then},
         msg::Reply,
-        popup,
+        parking, popup,
         widget::{input::Input, list::Window},
     },
     vt::input::{Button, Code, Key, Mouse, MouseKind},
@@ -89,6 +89,8 @@ pub fn act(model: &mut Model, shared: &Shared, action: Action, out: &mut Out) {
                 out.then.push(Then::Attach { task, kind: TermKind::Attach });
             }
         }
+        A::InboxRaise => model.raise(shared, out),
+        A::InboxUnpark => model.unpark(shared, out),
         A::InboxMark => {
             if let Some(key) = model.row().filter(|it| it.ask.is_some()).map(|it| it.key.clone())
                 && !model.marks.remove(&key)
@@ -257,7 +259,10 @@ impl Model {
     fn send_choice(&mut self, shared: &Shared, out: &mut Out) {
         let Some(row) = self.row().cloned() else { return };
         let Some(task) = row.task.clone() else {
-            return out.note(Level::Info, row.hint());
+            return match row.sort {
+                Sort::Budget => out.then.push(Then::Focus(Panel::Budget)),
+                _ => out.note(Level::Info, row.hint()),
+            };
         };
         let Some(ask) = row.ask(shared) else {
             return match row.sort {
@@ -273,6 +278,30 @@ impl Model {
         match asks::choices(ask).get(self.choice) {
             Some(it) => self.send(&row, asks::chosen(&task, ask, &it.words), out),
             None => self.words = Some(Input::default()),
+        }
+    }
+
+    /// Sets the ceiling of the selected row: the one it is about, or the task's own.
+    fn raise(&self, shared: &Shared, out: &mut Out) {
+        match self.row() {
+            Some(Row { ceiling: Some(it), .. }) => out.then.push(Then::EditCeiling(it.clone())),
+            Some(Row { task: Some(id), sort: Sort::Parked, .. }) => {
+                let entry = popup::entry::Model::cap(shared, vec![id.clone()]);
+                out.open(popup::Kind::Entry(entry));
+            }
+            Some(it) => out.note(Level::Info, it.hint()),
+            None => (),
+        }
+    }
+
+    /// Lets the parked task of the selected row go on.
+    fn unpark(&self, shared: &Shared, out: &mut Out) {
+        match self.row() {
+            Some(Row { task: Some(id), sort: Sort::Parked, .. }) => {
+                parking::unpark(shared, id, out)
+            }
+            Some(it) => out.note(Level::Info, it.hint()),
+            None => (),
         }
     }
 

@@ -6,7 +6,10 @@ use tokio::sync::watch;
 
 use crate::{
     api::{
-        client::{CheckpointsQuery, Client, HistoryQuery},
+        client::{
+            CheckpointsQuery, Client, HistoryQuery,
+            budget::{CostsQuery, EntriesQuery},
+        },
         error::ApiError,
         types::{CreateTask, Env, Prompt, Stop},
     },
@@ -81,5 +84,17 @@ pub async fn send(
             Reply::Task(Box::new(client.resume(&id, &how).await?))
         }
         Request::Recovery { id } => Reply::Recovery(Box::new(client.recovery(&id).await?)),
+        Request::SetBudget(it) => Reply::Budget(Box::new(client.set_budget(&it).await?)),
+        Request::Costs { by, from } => {
+            let query = CostsQuery { by, from, to: None };
+            Reply::Costs(Box::new(client.costs(&query).await?))
+        }
+        Request::TaskCosts { id } => Reply::TaskCosts(Box::new(client.task_costs(&id).await?)),
+        Request::Entries { task } => {
+            let query = EntriesQuery { task: Some(task), ..EntriesQuery::default() };
+            Reply::Entries(Box::new(client.entries(&query).await?))
+        }
+        Request::Park { id } => Reply::Task(Box::new(client.park(&id).await?)),
+        Request::Unpark { id } => Reply::Task(Box::new(client.unpark(&id).await?)),
     })
 }

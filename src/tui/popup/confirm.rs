@@ -16,6 +16,7 @@ use crate::{
         keymap::Action,
         model::{Back, Level, Out, Purpose, Shared, Then, Undo},
         msg::Reply,
+        parking,
         popup::{self, PopupId},
         widget::input::Input,
     },
@@ -35,6 +36,8 @@ pub const GO_ON: &str = "Go on with what you were doing.";
 pub struct Model {
     what: What,
     tasks: Vec<Subject>,
+    /// Why it is asked, if that is not plain.
+    why: String,
     choices: Vec<Choice>,
     choice: usize,
     /// The name as it is typed, where it must be.
@@ -50,6 +53,7 @@ enum What {
     Purge,
     Recover,
     Retry,
+    Park,
 }
 
 /// A task it is asked about.
@@ -88,13 +92,17 @@ enum Does {
     Prompt,
     Attach,
     LookAgain,
+    Park,
+    Unpark,
 }
 
 impl Model {
     /// Returns the question before tasks are ended.
     pub fn kill(shared: &Shared, tasks: Vec<String>) -> Model {
-        let choices =
-            vec![choice("Cancel", Does::Cancel), choice("Checkpoint, then kill", Does::Stop)];
+        // What has no session was saved when it lost it.
+        let live = |it: &String| shared.replica.task(it).is_some_and(|it| it.session.is_some());
+        let kill = if tasks.iter().any(live) { "Checkpoint, then kill" } else { "Kill" };
+        let choices = vec![choice("Cancel", Does::Cancel), choice(kill, Does::Stop)];
         Model::new(What::Kill, shared, tasks, choices)
     }
 
@@ -117,13 +125,25 @@ impl Model {
         Model::new(What::Retry, shared, tasks, choices)
     }
 
+    /// Returns the question before tasks are interrupted and parked.
+    pub fn park(shared: &Shared, tasks: Vec<String>) -> Model {
+        let park = choice("Interrupt, save, and park", Does::Park);
+        Model::new(What::Park, shared, tasks, vec![choice("Cancel", Does::Cancel), park])
+    }
+
+    /// Says first why it is asked.
+    pub fn because(self, why: String) -> Model {
+        Model { why, ..self }
+    }
+
     fn new(what: What, shared: &Shared, tasks: Vec<String>, choices: Vec<Choice>) -> Model {
         let subject = |id: String| {
             let name = shared.replica.task(&id).map_or_else(|| id.clone(), |it| it.name.clone());
             Subject { id, name, losses: Known::NotAsked }
         };
         let tasks = tasks.into_iter().map(subject).collect();
-        Model { what, tasks, choices, choice: 0, typed: Input::default(), top: 0 }
+        let (why, typed) = (String::new(), Input::default());
+        Model { what, tasks, why, choices, choice: 0, typed, top: 0 }
     }
 }
 
@@ -147,6 +167,10 @@ fn ways_back(task: &TaskView) -> Vec<Choice> {
         ];
     }
     let mut ways = Vec::new();
+    if parking::is_parked(task) {
+        ways.push(choice("Let it go on where it was parked", Does::Unpark));
+        return ways;
+    }
     if task.conversation.is_some() && task.run_dir.is_some() {
         ways.push(choice("Resume its conversation where it ended", Does::Resume));
     }
@@ -193,6 +217,7 @@ pub fn key(model: &mut Model, _id: PopupId, shared: &Shared, key: &Key, out: &mu
             let meant = match model.what {
                 What::Kill => Does::Stop,
                 What::Retry => Does::Again,
+                What::Park => Does::Park,
                 What::Recover | What::Purge => model.choices[0].does,
             };
             does(model, shared, meant, out);
@@ -239,6 +264,8 @@ fn does(model: &Model, shared: &Shared, what: Does, out: &mut Out) {
                 out.open(popup::Kind::Prompt(popup::prompt::Model::new(shared, vec![id])));
             }
             Does::Attach => out.then.push(Then::Attach { task: id, kind: TermKind::Attach }),
+            Does::Park => parking::park(shared, &id, out),
+            Does::Unpark => parking::unpark(shared, &id, out),
             Does::LookAgain => {
                 out.effects.push(Effect::AskStatus);
                 out.request(format!("look at {name} again"), Request::Task { id });
@@ -249,7 +276,8 @@ fn does(model: &Model, shared: &Shared, what: Does, out: &mut Out) {
 
 fn stop(subject: &Subject, task: Option<&TaskView>, shared: &Shared, out: &mut Out) {
     let (id, name) = (subject.id.clone(), &subject.name);
-    let resume = task.is_some_and(|it| it.conversation.is_some() && it.session.is_some());
+    let goes_on = |it: &TaskView| it.session.is_some() || parking::is_parked(it);
+    let resume = task.is_some_and(|it| it.conversation.is_some() && goes_on(it));
     let (back, by) = match resume {
         true => {
             let how = Resume::default();

@@ -1,4 +1,7 @@
-//! One line to type for a checkpoint: its name, or the first prompt of a task made of it.
+//! One line to type: a checkpoint's name, the first prompt of a task made of it, the most that tasks
+//! may cost, the file that costs are written to.
+
+use std::path::PathBuf;
 
 use ratatui::layout::Rect;
 
@@ -6,13 +9,18 @@ use crate::{
     api::{
         checkpoints::{CheckpointView, CreateCheckpoint, EditCheckpoint, Fork},
         error::ApiError,
+        view::TaskView,
     },
     stdx::text::one_line,
     tui::{
         canvas::Canvas,
-        effect::{Ask, Request},
+        effect::{Ask, File, Request},
         keymap::Action,
         model::{Level, Out, Panel, Purpose, Shared, Then},
+        money::{
+            self,
+            set::{Target, Wish},
+        },
         msg::Reply,
         popup::PopupId,
         theme::Role,
@@ -45,6 +53,10 @@ enum What {
     Label { id: String },
     /// Make a task of this checkpoint.
     Fork { id: String },
+    /// Set the most that each of these tasks may cost.
+    Cap { tasks: Vec<String> },
+    /// Write this to a file.
+    Export { text: String },
 }
 
 /// How far it is.
@@ -84,6 +96,41 @@ impl Model {
         let what = What::Fork { id: it.id.clone() };
         Model::new(what, title, "Its first prompt; empty leaves it waiting for one", "")
     }
+
+    /// Returns the question what tasks may cost at most.
+    pub fn cap(shared: &Shared, tasks: Vec<String>) -> Model {
+        let known: Vec<&TaskView> =
+            tasks.iter().filter_map(|it| Some(&**shared.replica.task(it)?)).collect();
+        let (title, asks, text) = match known.as_slice() {
+            [one] => {
+                let spent = words::money(money::cost(one, shared.now));
+                let asks = format!("It cost ${spent} so far. An amount of dollars, or none");
+                let text = one.max_cost_usd.map(words::money).unwrap_or_default();
+                (format!("The most {} may cost", one_line(&one.name, 40)), asks, text)
+            }
+            all => {
+                let title = format!("The most each of {} tasks may cost", all.len());
+                (title, "An amount of dollars, or none".to_owned(), String::new())
+            }
+        };
+        Model::new(What::Cap { tasks }, title, &asks, &text)
+    }
+
+    /// Returns the question where costs are to be written.
+    pub fn export(text: String, path: &str) -> Model {
+        let asks = "The file, which must not be there yet; every entry: parhelia budget export";
+        Model::new(What::Export { text }, "Write these costs as CSV".to_owned(), asks, path)
+    }
+}
+
+/// Returns the path that was typed: `~` is the home directory, and what does not begin at the root
+/// begins where the dashboard was started.
+pub fn path(shared: &Shared, text: &str) -> PathBuf {
+    let facts = &shared.facts;
+    match text.strip_prefix("~/") {
+        Some(rest) => facts.home.join(rest),
+        None => facts.cwd.join(PathBuf::from(text)),
+    }
 }
 
 /// Saves a task under a name, which may be empty.
@@ -101,14 +148,14 @@ pub fn opened(_model: &mut Model, _id: PopupId, _shared: &Shared, _out: &mut Out
 pub fn act(_model: &mut Model, _id: PopupId, _shared: &Shared, _action: Action, _out: &mut Out) {}
 
 /// Takes a key: Enter does it.
-pub fn key(model: &mut Model, id: PopupId, _shared: &Shared, key: &Key, out: &mut Out) {
+pub fn key(model: &mut Model, id: PopupId, shared: &Shared, key: &Key, out: &mut Out) {
     if key.phase == Phase::Release {
         return;
     }
     match key.code {
         Code::Esc => out.then.push(Then::Close),
         Code::Char('c') if key.mods == Mods::CTRL => out.then.push(Then::Close),
-        Code::Enter if model.state != State::UnderWay => enter(model, id, out),
+        Code::Enter if model.state != State::UnderWay => enter(model, id, shared, out),
         _ if model.state == State::UnderWay => (),
         _ => {
             model.state = State::Typing;
@@ -117,7 +164,7 @@ pub fn key(model: &mut Model, id: PopupId, _shared: &Shared, key: &Key, out: &mu
     }
 }
 
-fn enter(model: &mut Model, popup: PopupId, out: &mut Out) {
+fn enter(model: &mut Model, popup: PopupId, shared: &Shared, out: &mut Out) {
     let text = model.input.text().trim().to_owned();
     match model.what.clone() {
         What::Create { task, name } => {
@@ -138,7 +185,28 @@ fn enter(model: &mut Model, popup: PopupId, out: &mut Out) {
             let ask = Ask::Request(Request::Fork { id, how });
             out.ask(label, ask, Purpose::Popup(popup));
         }
+        What::Cap { tasks } => cap(model, &text, &tasks, shared, out),
+        What::Export { .. } if text.is_empty() => {
+            model.state = State::Failed("a file is needed".to_owned());
+        }
+        What::Export { text: csv } => {
+            model.state = State::UnderWay;
+            let file = File::Chosen(path(shared, &text));
+            let ask = Ask::WriteFile { file, text: csv };
+            out.ask("wrote the costs", ask, Purpose::Popup(popup));
+        }
     }
+}
+
+fn cap(model: &mut Model, text: &str, tasks: &[String], shared: &Shared, out: &mut Out) {
+    for id in tasks {
+        let target = Target::Task(id.clone());
+        match Wish::parse(text, &target) {
+            Ok(wish) => target.set(wish, shared, out),
+            Err(why) => return model.state = State::Failed(why),
+        }
+    }
+    out.then.push(Then::Close);
 }
 
 /// Takes pasted text.
@@ -151,7 +219,7 @@ pub fn paste(model: &mut Model, _shared: &Shared, text: &str, _out: &mut Out) {
 /// Takes a mouse event, anywhere: none means anything here.
 pub fn mouse(_model: &mut Model, _shared: &Shared, _mouse: &Mouse, _out: &mut Out) {}
 
-/// Takes the new task, and goes to it.
+/// Takes the new task, and goes to it; or learns that the file was written.
 pub fn answered(
     model: &mut Model,
     _id: PopupId,
@@ -165,6 +233,10 @@ pub fn answered(
             out.then.push(Then::Close);
             out.then.push(Then::Select(it.task.id.clone()));
             out.then.push(Then::Focus(Panel::Tasks));
+        }
+        Ok(Reply::Written(path)) => {
+            out.note(Level::Done, format!("wrote {}", one_line(path, 200)));
+            out.then.push(Then::Close);
         }
         Ok(_) => model.state = State::Failed("the dispatcher's answer was none".to_owned()),
         Err(error) => {

@@ -1,5 +1,6 @@
 //! Text to read: every fact about a task, the evidence, what a command printed.
 
+mod costs;
 mod diff;
 mod facts;
 #[cfg(test)]
@@ -38,9 +39,11 @@ pub struct Model {
     title: String,
     rows: Vec<Row>,
     /// What it asks for when it is opened.
-    wants: Option<Request>,
-    /// Whether it waits for that.
+    wants: Vec<Request>,
+    /// Whether there is nothing to show until that is answered.
     waits: bool,
+    /// Where what a task's cost is made of is put.
+    costs: Option<usize>,
     top: Top,
     typing: Option<Input>,
     pattern: Option<Pattern>,
@@ -87,24 +90,33 @@ impl Model {
             return Model::lines(task, vec![(None, "it is not there any more".to_owned())]);
         };
         let title = one_line(&found.name, 60);
-        Model { title, rows: facts::rows(found, shared), ..Model::default() }
+        let (rows, costs) = facts::rows(found, shared);
+        let wants = vec![Request::TaskCosts { id: task }];
+        Model { title, rows, wants, costs: Some(costs), ..Model::default() }
     }
 
     /// Returns why a task is taken to do what it does: what speaks for it, who says so, and when.
     pub fn why(task: String) -> Model {
-        let wants = Some(Request::Why { id: task });
+        let wants = vec![Request::Why { id: task }];
         Model { title: "Why".to_owned(), wants, waits: true, ..Model::default() }
     }
 
     /// Returns what a task changed.
     pub fn diff(task: String) -> Model {
-        let wants = Some(Request::Diff { id: task });
+        let wants = vec![Request::Diff { id: task }];
         Model { title: "Diff".to_owned(), wants, waits: true, diff: true, ..Model::default() }
+    }
+
+    /// Returns what a task cost and why: what costs, then every entry of the ledger.
+    pub fn costs(id: String, name: &str) -> Model {
+        let title = format!("Costs of {}", one_line(name, 60));
+        let wants = vec![Request::TaskCosts { id: id.clone() }, Request::Entries { task: id }];
+        Model { title, wants, waits: true, costs: Some(0), ..Model::default() }
     }
 
     /// Returns what differs between a checkpoint and `to`: another one, `now` or `previous`.
     pub fn checkpoint_diff(id: String, to: String) -> Model {
-        let wants = Some(Request::CheckpointDiff { id, to });
+        let wants = vec![Request::CheckpointDiff { id, to }];
         Model { title: "Diff".to_owned(), wants, waits: true, diff: true, ..Model::default() }
     }
 
@@ -196,8 +208,12 @@ fn outer(shared: &Shared, rows: usize) -> Rect {
 
 /// The popup was opened: asks for what it needs.
 pub fn opened(model: &mut Model, id: PopupId, _shared: &Shared, out: &mut Out) {
-    if let Some(request) = model.wants.take() {
-        let label = if model.diff { "diff" } else { "evidence" };
+    for request in std::mem::take(&mut model.wants) {
+        let label = match request {
+            Request::TaskCosts { .. } | Request::Entries { .. } => "costs",
+            _ if model.diff => "diff",
+            _ => "evidence",
+        };
         out.ask(label, Ask::Request(request), Purpose::Popup(id));
     }
 }
@@ -287,7 +303,14 @@ pub fn answered(
         Ok(Reply::Why(why)) => model.take_why(why, shared),
         Ok(Reply::Diff(found)) => diff::of_task(model, found),
         Ok(Reply::CheckpointDiff(found)) => diff::of_checkpoints(model, found),
+        Ok(Reply::TaskCosts(it)) => costs::take(model, it, shared),
+        Ok(Reply::Entries(it)) => costs::take_entries(model, it, shared),
         Ok(_) => (),
+        // What is known already stays.
+        Err(error) if model.costs.is_some() => {
+            let text = format!("  what it cost in detail is not known: {}", error.message);
+            model.rows.push(Row::new(Some(Role::Error), &one_line(&text, 300)));
+        }
         Err(error) => {
             model.rows = vec![Row::new(Some(Role::Error), &error.message)];
             model.rows.extend(error.hints.iter().map(|it| Row::new(None, it)));

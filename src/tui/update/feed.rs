@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    api::{
-        types::{EventView, Status},
-        view::TaskView,
-    },
+    api::{types::EventView, view::TaskView},
     domain::event::EventBody,
     stdx::text::one_line,
     tui::{
@@ -22,9 +19,6 @@ use crate::{
     },
 };
 
-/// How long costs are kept for the burn, in milliseconds.
-const BURN_WINDOW_MS: i64 = 60 * 60 * 1000;
-
 /// Takes news in.
 pub fn take(model: &mut Model, feed: Feed, out: &mut Out) {
     let now = model.shared.now;
@@ -37,7 +31,7 @@ pub fn take(model: &mut Model, feed: Feed, out: &mut Out) {
             title(model, out);
         }
         Feed::Event(event) => event_happened(model, *event, out),
-        Feed::Budget(budget) => model.shared.replica.budget = Some(budget),
+        Feed::Budget(budget) => model.shared.replica.know_budget(budget),
         Feed::Listed(page) => {
             let replica = &mut model.shared.replica;
             for task in page.tasks {
@@ -51,7 +45,7 @@ pub fn take(model: &mut Model, feed: Feed, out: &mut Out) {
         }
         Feed::Status(status) => {
             let first = model.shared.replica.status.is_none();
-            know_status(model, status);
+            model.shared.replica.status = Some(status);
             if first && model.popups.is_empty() && setup::blocks(&model.shared) {
                 out.open(Kind::Setup(setup::Model::default()));
             }
@@ -75,16 +69,16 @@ pub fn learn(model: &mut Model, reply: &Reply, out: &mut Out) {
         Reply::Created(it) => put(model, it.task.clone(), out),
         Reply::Sent(it) => put(model, it.task.clone(), out),
         Reply::Why(it) => put(model, it.task.clone(), out),
-        Reply::Status(it) => know_status(model, it.clone()),
+        Reply::Status(it) => model.shared.replica.status = Some(it.clone()),
+        // The stream may have overtaken it.
+        Reply::Budget(it) => {
+            let replica = &mut model.shared.replica;
+            if replica.budget.as_ref().is_none_or(|known| known.at <= it.at) {
+                replica.know_budget(it.clone());
+            }
+        }
         _ => (),
     }
-}
-
-fn know_status(model: &mut Model, status: Box<Status>) {
-    let replica = &mut model.shared.replica;
-    replica.spent_usd = status.spend.total_usd;
-    replica.spent_day_usd = status.spend.last_day_usd;
-    replica.status = Some(status);
 }
 
 fn event_happened(model: &mut Model, event: EventView, out: &mut Out) {
@@ -109,8 +103,7 @@ fn event_happened(model: &mut Model, event: EventView, out: &mut Out) {
 }
 
 fn put(model: &mut Model, task: TaskView, out: &mut Out) {
-    let now = model.shared.now;
-    let (id, cost, letter) = (task.id.clone(), task.cost_usd, Letter::of(&task));
+    let (id, letter) = (task.id.clone(), Letter::of(&task));
     if task.session.is_some() && model.shared.attach_when_ready.as_ref() == Some(&id) {
         model.shared.attach_when_ready = None;
         // A person who began something else meanwhile is not torn out of it.
@@ -119,17 +112,7 @@ fn put(model: &mut Model, task: TaskView, out: &mut Out) {
             false => out.note(Level::Info, format!("{} is ready to attach to", task.name)),
         }
     }
-    let replica = &mut model.shared.replica;
-    let old = replica.put(task);
-    let rose = cost - old.as_ref().map_or(0.0, |it| it.cost_usd);
-    if old.is_some() && 0.0 < rose {
-        replica.spent_usd += rose;
-        replica.spent_day_usd += rose;
-        replica.rises.push_back((now, rose));
-    }
-    while replica.rises.front().is_some_and(|it| it.0.0 < now.0 - BURN_WINDOW_MS) {
-        replica.rises.pop_front();
-    }
+    let old = model.shared.replica.put(task);
     if old.as_ref().map(|it| Letter::of(it)) != Some(letter) {
         title(model, out);
         if letter == Letter::NeedsYou {

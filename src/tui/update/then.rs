@@ -12,7 +12,7 @@ use crate::{
         effect::{Ask, Effect, Request, TermKind},
         model::{Back, Call, Level, Model, Note, Out, Panel, Purpose, Then, Undo},
         msg::{Reply, RequestId},
-        pane::{tasks, term},
+        pane::{budget, tasks, term},
         popup::{self, Popup, PopupId},
         update, words,
     },
@@ -122,6 +122,10 @@ fn does(model: &mut Model, then: Then, out: &mut Out) {
             if let Some(id) = model.calls.pending.keys().nth(at).copied() {
                 give_up(model, id, out);
             }
+        }
+        Then::EditCeiling(target) => {
+            update::act::focus(model, Panel::Budget);
+            budget::edit(&mut model.budget, &model.shared, target, out);
         }
         Then::WakeAt(at) => out.effects.push(Effect::WakeAt(at)),
     }

@@ -8,6 +8,7 @@ use ratatui::{layout::Rect, style::Style};
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
+    api::budget::{BudgetView, CeilingView},
     stdx::{text::one_line, time::Timestamp},
     tui::{
         canvas::Canvas,
@@ -17,7 +18,7 @@ use crate::{
             Level, Model, Note, Shared,
             replica::{Connection, Letter, Replica},
         },
-        money::{self, Ceiling, Figures, State},
+        money::{self, State},
         pane::tasks,
         sort::state_name,
         theme::{Role, Theme},
@@ -32,7 +33,7 @@ const NOTE_MS: i64 = 10_000;
 const ROOMY: u16 = 110;
 
 /// A piece of a line and how it looks.
-type Piece = (String, Role);
+pub type Piece = (String, Role);
 
 /// Draws them all.
 pub fn view(model: &Model, areas: &Areas, canvas: &mut Canvas) {
@@ -59,9 +60,8 @@ pub fn footer_at(model: &Model, context: Context, area: Rect, col: u16) -> Optio
 /// Returns when these lines change although nothing happens; nothing if never.
 pub fn next_change(shared: &Shared) -> Option<Timestamp> {
     let note = note(shared).map(|it| Timestamp(it.at.0.saturating_add(NOTE_MS)));
-    let money = money::next_change(&shared.replica.rises, shared.now);
     let undo = shared.undo.last().and_then(|it| words::next_ago(it.at, shared.now));
-    note.into_iter().chain(money).chain(undo).min()
+    note.into_iter().chain(undo).min()
 }
 
 /// Writes pieces one after the other and returns the column after them.
@@ -202,8 +202,8 @@ fn gauge(shared: &Shared, area: Rect, canvas: &mut Canvas) {
         }
         Connection::Connecting => (),
         Connection::Up => {
-            if let Some(figures) = Figures::of(shared) {
-                let line = money_line(shared, &figures, area.width);
+            if let Some(budget) = &shared.replica.budget {
+                let line = money_line(shared, budget, area.width);
                 pieces(canvas, area, &line, theme);
             }
         }
@@ -212,23 +212,41 @@ fn gauge(shared: &Shared, area: Rect, canvas: &mut Canvas) {
 
 /// Returns the line of money on so many columns; from the right, parts that do not fit are left
 /// out whole.
-fn money_line(shared: &Shared, figures: &Figures, width: u16) -> Vec<Piece> {
+fn money_line(shared: &Shared, budget: &BudgetView, width: u16) -> Vec<Piece> {
     let roomy = ROOMY <= width;
-    let mut parts = vec![spent(figures, roomy)];
-    let nearest = figures.nearest();
-    parts.extend(nearest.map(|it| ceiling(it, figures.enforced, roomy)));
-    if 0.0 < figures.burn_usd {
+    let mut parts = Vec::new();
+    let nearest = money::nearest(budget);
+    match nearest.or_else(|| budget.ceilings.first()) {
+        Some(it) => parts.push(spent(it, budget, roomy)),
+        None => return Vec::new(),
+    }
+    parts.extend(nearest.and_then(|it| ceiling(it, roomy)));
+    if 0.0 < budget.burn_usd_per_hour {
         let burn = if roomy { "  burn " } else { "  " };
-        let rate = format!("${}/h", words::money(figures.burn_usd));
+        let rate = format!("${}/h", words::money(budget.burn_usd_per_hour));
         parts.push(vec![(burn.into(), Role::Dim), (rate, Role::Money)]);
     }
-    if let Some(at) = nearest.and_then(|it| it.reached) {
-        parts.push(vec![(format!("  ceiling {}", moment(shared, at)), Role::Text)]);
+    if let Some((it, at)) = money::reached_first(budget) {
+        let which = match nearest {
+            Some(shown) if shown.scope == it.scope && shown.host == it.host => "ceiling".into(),
+            _ => format!("ceiling of {}", one_line(money::name(it), 20)),
+        };
+        parts.push(vec![(format!("  {which} {}", moment(shared, at)), Role::Text)]);
     }
-    if !shared.replica.rises.is_empty() {
-        let bars = money::bars(&shared.replica.rises, shared.now);
-        parts.push(vec![(format!("  {}", money::sparkline(&bars)), Role::Money)]);
+    if budget.bars_usd.iter().any(|it| 0.0 < *it) {
+        parts.push(vec![(format!("  {}", money::sparkline(&budget.bars_usd)), Role::Money)]);
     }
+    if let Some(it) = nearest.filter(|it| roomy && 0.0 < it.reserved_usd) {
+        let reserved = format!("${}", words::money(it.reserved_usd));
+        parts.push(vec![("  reserved ".into(), Role::Dim), (reserved, Role::Money)]);
+    }
+    parts.extend(other(budget, nearest).filter(|_| roomy));
+    whole(parts, width)
+}
+
+/// Returns the parts that fit on so many columns; the first that does not is left out, with all
+/// behind it.
+pub fn whole(parts: Vec<Vec<Piece>>, width: u16) -> Vec<Piece> {
     let mut line = Vec::new();
     let mut left = usize::from(width);
     for part in parts {
@@ -239,45 +257,59 @@ fn money_line(shared: &Shared, figures: &Figures, width: u16) -> Vec<Piece> {
     line
 }
 
-fn spent(figures: &Figures, roomy: bool) -> Vec<Piece> {
+/// What is spent under the ceiling that is shown, with the mark of who says so.
+fn spent(it: &CeilingView, budget: &BudgetView, roomy: bool) -> Vec<Piece> {
     let mut line = vec![(" ".to_owned(), Role::Text)];
-    if roomy {
-        line.push(("today ".into(), Role::Dim));
-        line.push((format!("${}", words::money(figures.day_usd)), Role::Money));
-        if let Some(day) = figures.day {
-            line.push((format!(" of ${}", round(day.limit_usd)), Role::Dim));
-        }
-        line.push(("  total ".into(), Role::Dim));
+    if roomy || it.scope != "all" {
+        line.push((format!("{} ", one_line(money::name(it), 20)), Role::Dim));
     }
-    line.push((format!("${}", words::money(figures.total_usd)), Role::Money));
-    if let Some(total) = figures.total {
-        line.push((format!(" of ${}", round(total.limit_usd)), Role::Dim));
+    line.push((format!("${}", words::money(it.spent_usd)), Role::Money));
+    let mark = if it.scope == "all" { money::mark(&budget.sources) } else { "" };
+    if !mark.is_empty() {
+        line.push((format!(" {mark}"), Role::Dim));
+    }
+    if let Some(limit) = it.ceiling_usd {
+        line.push((format!(" of ${}", round(limit)), Role::Dim));
     }
     line
 }
 
-/// The gauge of a ceiling, with words for what its colour says.
-fn ceiling(ceiling: Ceiling, enforced: bool, roomy: bool) -> Vec<Piece> {
-    let (full_role, word) = match ceiling.state {
-        State::Calm => (Role::GaugeFull, None),
-        State::Warning => (Role::GaugeWarning, Some((" WARNING", Role::Warning))),
-        State::Over => (Role::GaugeOver, Some((" OVER", Role::Error))),
-    };
-    let (full, rest) = money::gauge(ceiling.part(), if roomy { 24 } else { 14 });
-    let mut line = vec![
-        (" [".into(), Role::Dim),
-        (full, full_role),
-        (rest, Role::GaugeEmpty),
-        ("] ".into(), Role::Dim),
-        (format!("{:.0}%", (ceiling.part() * 100.0).floor()), Role::Text),
-    ];
-    if let Some((word, role)) = word {
-        line.push((word.into(), role));
-        if !enforced {
-            line.push((" (warns only)".into(), Role::Dim));
-        }
+/// What is spent today if the line is about everything, or the other way round.
+fn other(budget: &BudgetView, shown: Option<&CeilingView>) -> Option<Vec<Piece>> {
+    let scope = if shown.is_none_or(|it| it.scope == "all") { "day" } else { "all" };
+    let it = money::ceiling(budget, scope)?;
+    let amount = format!("${}", words::money(it.spent_usd));
+    let mut line = vec![(format!("  {} ", money::name(it)), Role::Dim), (amount, Role::Money)];
+    if let Some(limit) = it.ceiling_usd {
+        line.push((format!(" of ${}", round(limit)), Role::Dim));
     }
-    line
+    Some(line)
+}
+
+/// The gauge of a ceiling, with words for what its colour says.
+fn ceiling(it: &CeilingView, roomy: bool) -> Option<Vec<Piece>> {
+    let parts = money::parts(it)?;
+    let state = State::of(it);
+    let mut line = vec![(" [".into(), Role::Dim)];
+    line.extend(gauge_pieces(parts, state, if roomy { 24 } else { 14 }));
+    line.push(("] ".into(), Role::Dim));
+    line.push((format!("{:.0}%", (parts.0 * 100.0).floor()), Role::Text));
+    let role = if state == State::Over { Role::Error } else { Role::Warning };
+    if state != State::Calm {
+        line.push((format!(" {}", state.word()), role));
+    }
+    Some(line)
+}
+
+/// Returns the inside of a gauge: spent, reserved, left.
+pub fn gauge_pieces(parts: (f64, f64), state: State, width: usize) -> [Piece; 3] {
+    let role = match state {
+        State::Calm => Role::GaugeFull,
+        State::Warning => Role::GaugeWarning,
+        State::Over => Role::GaugeOver,
+    };
+    let [spent, reserved, left] = money::gauge(parts, width);
+    [(spent, role), (reserved, Role::Dim), (left, Role::GaugeEmpty)]
 }
 
 /// Returns a moment ahead: the time of day, with the date if it is another day.
@@ -289,7 +321,7 @@ pub fn moment(shared: &Shared, at: Timestamp) -> String {
 }
 
 /// Returns an amount without cents if it has none.
-fn round(usd: f64) -> String {
+pub fn round(usd: f64) -> String {
     if usd.fract() == 0.0 { format!("{usd:.0}") } else { words::money(usd) }
 }
 

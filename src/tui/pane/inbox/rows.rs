@@ -2,12 +2,16 @@
 //! tasks that did.
 
 use crate::{
-    api::view::{AskView, TaskView},
+    api::{
+        budget::CeilingView,
+        view::{AskView, TaskView},
+    },
     domain::activity::Activity,
     stdx::time::Timestamp,
     tui::{
         asks,
-        model::{Shared, look::LookSource, replica::Connection},
+        model::{Shared, replica::Connection},
+        money::{self, State, set::Target},
         words,
     },
 };
@@ -25,6 +29,8 @@ pub struct Row {
     pub task: Option<String>,
     /// The question, if it is one.
     pub ask: Option<String>,
+    /// The ceiling, if it is about one.
+    pub ceiling: Option<Target>,
     /// Who needs it.
     pub name: String,
     /// What it is, in one line.
@@ -41,6 +47,7 @@ pub enum Sort {
     FailedTurn,
     Failed,
     NotDispatched,
+    Parked,
     Host,
     Budget,
     Config,
@@ -55,6 +62,7 @@ impl Sort {
             Sort::FailedTurn => "turn failed",
             Sort::Failed => "failed",
             Sort::NotDispatched => "not started",
+            Sort::Parked => "parked",
             Sort::Host => "host lost",
             Sort::Budget => "budget",
             Sort::Config => "config",
@@ -84,7 +92,8 @@ impl Row {
             Sort::FailedTurn => "Enter attaches, p sends a prompt",
             Sort::Failed | Sort::NotDispatched => "Enter says how it can be brought back",
             Sort::Host => "its tasks go on there; they show again once it answers",
-            Sort::Budget => "see the budget panel",
+            Sort::Parked => "u lets it go on, e sets the most it may cost",
+            Sort::Budget => "e raises it, Enter shows what was spent",
             Sort::Config => "mend the file; it is read again by itself",
         }
     }
@@ -138,6 +147,7 @@ fn of_task(task: &TaskView, now: Timestamp, rows: &mut Vec<Row>) {
         sort,
         task: Some(task.id.clone()),
         ask: ask.map(|it| it.id.clone()),
+        ceiling: None,
         name: task.name.clone(),
         what: what.to_owned(),
         since: ask.map_or(words::since(task), |it| it.since),
@@ -150,6 +160,11 @@ fn of_task(task: &TaskView, now: Timestamp, rows: &mut Vec<Row>) {
         ("RUNNING", Some(Activity::FailedTurn)) => rows.push(row(Sort::FailedTurn, None, &what)),
         ("FAILED", _) if recent => rows.push(row(Sort::Failed, None, &what)),
         ("DISPATCH_FAILED", _) if recent => rows.push(row(Sort::NotDispatched, None, &what)),
+        ("PARKED", _) => {
+            // Its sort says already that it is parked.
+            let why = what.trim_start_matches("parked").trim_start_matches([':', ' ']);
+            rows.push(row(Sort::Parked, None, why));
+        }
         _ => (),
     }
 }
@@ -161,7 +176,7 @@ fn rest(shared: &Shared) -> Vec<Row> {
     let mut push = |sort: Sort, name: &str, what: String| {
         let key = format!("{} {name} {what}", sort.word());
         let (name, since) = (name.to_owned(), Timestamp(i64::MAX));
-        rows.push(Row { key, sort, task: None, ask: None, name, what, since });
+        rows.push(Row { key, sort, task: None, ask: None, ceiling: None, name, what, since });
     };
     for it in &shared.look.problems {
         push(Sort::Config, "parhelia.toml", it.clone());
@@ -176,24 +191,31 @@ fn rest(shared: &Shared) -> Vec<Row> {
         }
     }
     if matches!(replica.connection, Connection::Up) {
-        let source = &shared.look.source;
-        if let Some(what) = over(source, replica.spent_usd, source.ceiling_usd) {
-            push(Sort::Budget, "ceiling", what);
-        }
-        if let Some(ceiling) = source.daily_ceiling_usd
-            && let Some(what) = over(source, replica.spent_day_usd, ceiling)
-        {
-            push(Sort::Budget, "today", what);
-        }
+        rows.extend(replica.budget.iter().flat_map(|it| it.ceilings.iter().filter_map(over)));
     }
     rows
 }
 
 /// Says how much of a ceiling is spent, once it is worth a warning. In whole percent, so that a
 /// row does not change with every cent.
-fn over(source: &LookSource, spent: f64, ceiling: f64) -> Option<String> {
-    if ceiling <= 0.0 || spent < ceiling * source.warning_threshold {
-        return None;
-    }
-    Some(format!("{:.0}% of ${} is spent", spent / ceiling * 100.0, words::money(ceiling)))
+fn over(it: &CeilingView) -> Option<Row> {
+    let (spent, _) = money::parts(it)?;
+    let state = State::of(it);
+    let tail = match state {
+        State::Calm => return None,
+        State::Warning => "",
+        State::Over => ": nothing begins under it until it is raised",
+    };
+    let limit = words::money(it.ceiling_usd.unwrap_or_default());
+    let percent = (spent * 100.0).floor();
+    Some(Row {
+        key: format!("budget {} {}", it.scope, it.host.as_deref().unwrap_or_default()),
+        sort: Sort::Budget,
+        task: None,
+        ask: None,
+        ceiling: Some(Target::of(it)?),
+        name: money::name(it).to_owned(),
+        what: format!("{percent:.0}% of ${limit} is spent{tail}"),
+        since: Timestamp(i64::MAX),
+    })
 }

@@ -7,7 +7,10 @@ use crate::{
     domain::event::EventBody,
     tui::{
         effect::Effect,
-        fixture::{NOW, ask, fleet, press, screen, send, type_text, with_tasks},
+        fixture::{
+            NOW, ask, budget, finished, fleet, popup_screen, press, requests, screen, send,
+            type_text, with_tasks,
+        },
         model,
         msg::{Feed, Msg},
     },
@@ -135,4 +138,32 @@ fn no_size_panics() {
             screen(&model);
         }
     }
+}
+
+#[test]
+fn warnings_of_money_are_rows_with_what_to_do() {
+    let parked = finished("pppp2222", "refactor-orm", "PARKED");
+    let mut model = open(200, 50, vec![parked]);
+    send(&mut model, Msg::Feed(Feed::Budget(Box::new(budget(12.0)))));
+    assert!(!screen(&model).contains("is spent"), "{}", screen(&model));
+    send(&mut model, Msg::Feed(Feed::Budget(Box::new(budget(26.37)))));
+    let shown = screen(&model);
+    assert!(shown.contains("87% of $30.00 is spent") && shown.contains("parked:"), "{shown}");
+    // The parked one goes on by u; e sets what it may cost.
+    let sent = requests(&press(&mut model, &["u"]));
+    assert_eq!(sent[0].1, "Unpark { id: \"task-pppp2222\" }");
+    press(&mut model, &["e"]);
+    assert!(popup_screen(&model).contains("may cost"), "{}", popup_screen(&model));
+    press(&mut model, &["esc"]);
+    // The row stays where it is while its figures change; e raises the ceiling in the budget.
+    press(&mut model, &["G"]);
+    send(&mut model, Msg::Feed(Feed::Budget(Box::new(budget(31.0)))));
+    assert!(
+        screen(&model).contains("103% of $30.00 is spent: nothing begins"),
+        "{}",
+        screen(&model)
+    );
+    press(&mut model, &["e"]);
+    assert_eq!(model.place.focus, Panel::Budget);
+    assert!(crate::tui::pane::budget::typing(&model.budget));
 }

@@ -98,6 +98,7 @@ fn view_row(
     let role = match row.sort {
         Sort::Ask | Sort::Dialog => Role::NeedsYou,
         Sort::FailedTurn | Sort::Failed | Sort::NotDispatched => Role::Failed,
+        Sort::Parked => Role::Parked,
         Sort::Host => Role::Unreachable,
         Sort::Budget | Sort::Config => Role::Warning,
     };
@@ -139,6 +140,7 @@ fn letter(sort: Sort) -> char {
     match sort {
         Sort::Ask | Sort::Dialog => '!',
         Sort::FailedTurn | Sort::Failed | Sort::NotDispatched => 'x',
+        Sort::Parked => '=',
         Sort::Host => '~',
         Sort::Budget => '$',
         Sort::Config => '?',

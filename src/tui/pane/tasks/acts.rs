@@ -10,6 +10,7 @@ use crate::{
         keymap::Action,
         model::{Back, Level, Out, Panel, Purpose, Shared, Then, Undo, replica::Letter},
         pane::tasks::{HEIGHT_UNKNOWN, Model, Want, clear_filter, go, rows, sort_again},
+        parking,
         popup::{Kind, answer, confirm, entry, pick, prompt, recover, text},
         words,
     },
@@ -34,6 +35,14 @@ pub fn act(model: &mut Model, shared: &Shared, action: Action, out: &mut Out) {
         A::OpenCheckpoints => out.then.push(Then::Focus(Panel::Checkpoints)),
         A::Kill | A::Retry | A::Prompt | A::Interrupt | A::CheckpointNow => {
             on_targets(model, shared, action, out)
+        }
+        A::Park => park(model, shared, out),
+        A::TaskCap => {
+            let ids: Vec<String> = targets(model, shared).iter().map(|it| it.id.clone()).collect();
+            match ids.is_empty() {
+                true => out.note(Level::Info, "no task is selected"),
+                false => out.open(Kind::Entry(entry::Model::cap(shared, ids))),
+            }
         }
         _ => match current(model, shared).map(Arc::clone) {
             Some(task) => on_task(model, shared, &task, action, out),
@@ -142,7 +151,7 @@ fn on_targets(model: &Model, shared: &Shared, action: Action, out: &mut Out) {
     }
     let (fits, why): (fn(&TaskView) -> bool, &str) = match action {
         Action::Kill => (|it| !is_over(it), "it is over already; X deletes it"),
-        Action::Retry => (is_over, "it runs still; x ends it first"),
+        Action::Retry => (is_over, "it is not over; x ends it first, u lets a parked one go on"),
         Action::CheckpointNow => (|it| it.workspace.is_some(), "it has no workspace yet"),
         Action::Interrupt => {
             (|it| matches!(Letter::of(it), Letter::Working | Letter::NeedsYou), "no turn runs")
@@ -172,6 +181,23 @@ fn on_targets(model: &Model, shared: &Shared, action: Action, out: &mut Out) {
     }
 }
 
+/// Parks what runs or waits; if all that is meant is parked, lets it go on.
+fn park(model: &Model, shared: &Shared, out: &mut Out) {
+    let tasks = targets(model, shared);
+    let ids = |fits: fn(&TaskView) -> bool| -> Vec<String> {
+        tasks.iter().filter(|it| fits(it)).map(|it| it.id.clone()).collect()
+    };
+    let (can, parked) = (ids(parking::can_park), ids(parking::is_parked));
+    if !can.is_empty() {
+        parking::ask_or_park(shared, can, out);
+    } else if !parked.is_empty() {
+        parked.iter().for_each(|it| parking::unpark(shared, it, out));
+    } else {
+        let why = if tasks.is_empty() { "no task is selected" } else { "it is over already" };
+        out.note(Level::Info, why);
+    }
+}
+
 /// Tells whether a task has ended, in whatever way.
 fn is_over(task: &TaskView) -> bool {
     matches!(task.state.as_str(), "COMPLETED" | "FAILED" | "KILLED" | "DISPATCH_FAILED")
@@ -190,7 +216,7 @@ fn on_task(model: &mut Model, shared: &Shared, task: &TaskView, action: Action, 
             out.then.push(Then::Attach { task: id, kind: TermKind::Shell });
         }
         A::ShellHere => out.note(Level::Info, format!("{} has no workspace yet", name(task))),
-        A::Purge if is_over(task) => {
+        A::Purge if is_over(task) || parking::is_parked(task) => {
             out.open(Kind::Confirm(confirm::Model::purge(shared, id)));
         }
         A::Purge => {
@@ -215,7 +241,7 @@ fn attach(shared: &Shared, task: &TaskView, out: &mut Out) {
     let id = task.id.clone();
     if task.session.is_some() {
         out.then.push(Then::Attach { task: id, kind: TermKind::Attach });
-    } else if is_over(task) {
+    } else if is_over(task) || parking::is_parked(task) {
         recover::open(shared, &id, out);
     } else {
         out.note(Level::Info, format!("{} has no session yet", name(task)));

@@ -12,6 +12,7 @@ use crate::{
             Shared,
             replica::{Connection, Letter},
         },
+        money,
         pane::{
             framed,
             tasks::{Model, rows::Row},
@@ -183,7 +184,12 @@ fn task(shared: &Shared, task: &TaskView, state: State, at: (Rect, Columns), can
     if columns.cost != 0 {
         let role = if letter == Letter::NeedsYou { Role::NeedsYou } else { Role::Text };
         cell(columns.what, &words::what(task), role, canvas);
-        cell(columns.cost, &format!("{:>7}", words::money(task.cost_usd)), Role::Money, canvas);
+        cell(
+            columns.cost,
+            &format!("{:>7}", words::money(money::cost(task, shared.now))),
+            Role::Money,
+            canvas,
+        );
     }
     match state.selected {
         Some(true) => canvas.tint(row, theme.style(Role::Selected)),

@@ -1,7 +1,5 @@
 //! What lines of `:` mean.
 
-use std::path::PathBuf;
-
 use crate::{
     api::view::TaskView,
     stdx::text::{nearest, one_line},
@@ -10,6 +8,7 @@ use crate::{
         filter,
         keymap::{self, Action, Context, TABLE, binding},
         model::{Level, Model, Out, Panel, Purpose, Shared, Then, replica::Letter},
+        money::set::{Target, Wish},
         pane::{tasks, term},
         popup::entry,
         sort::{Group, Sort},
@@ -36,6 +35,7 @@ enum Takes {
     Path,
     Keys,
     Label,
+    Budget,
 }
 
 /// Words besides the names of actions. Where both exist, this one counts.
@@ -53,7 +53,7 @@ const WORDS: &[(&str, Takes)] = &[
     ("logs", Takes::Nothing),
     ("checkpoints", Takes::Nothing),
     ("checkpoint", Takes::Label),
-    ("budget", Takes::Nothing),
+    ("budget", Takes::Budget),
     ("inbox", Takes::Nothing),
     ("events", Takes::Nothing),
     ("jobs", Takes::Nothing),
@@ -115,6 +115,7 @@ fn does(model: &mut Model, word: &str, rest: &str, out: &mut Out) -> Result<(), 
             let task = model.shared.task().ok_or("no task is selected")?;
             entry::save(&task.id, &task.name, rest, out);
         }
+        "budget" if !rest.is_empty() => set_budget(&model.shared, rest, out)?,
         "save" => save(model, rest, out)?,
         "send-keys" => send_keys(model, rest, out)?,
         _ => out.then.push(Then::Act(action(word)?)),
@@ -201,11 +202,7 @@ fn save(model: &Model, path: &str, out: &mut Out) -> Result<(), String> {
     if path.is_empty() {
         return Err("save to which file?".to_owned());
     }
-    let facts = &model.shared.facts;
-    let path = match path.strip_prefix("~/") {
-        Some(rest) => facts.home.join(rest),
-        None => facts.cwd.join(PathBuf::from(path)),
-    };
+    let path = entry::path(&model.shared, path);
     let mut text = String::from("id\tname\tstate\twhere\tcost_usd\twhat\n");
     let listed = tasks::listed_ids(&model.tasks);
     for task in listed.filter_map(|it| model.shared.replica.task(it)) {
@@ -222,6 +219,25 @@ fn save(model: &Model, path: &str, out: &mut Out) -> Result<(), String> {
     }
     let ask = Ask::WriteFile { file: File::Chosen(path), text };
     out.ask("saved the tasks listed", ask, Purpose::Tell);
+    Ok(())
+}
+
+/// Sets a ceiling: `set 50`, `set 50 day`, `set none host gpu-box`.
+fn set_budget(shared: &Shared, text: &str, out: &mut Out) -> Result<(), String> {
+    let usage = "budget set AMOUNT, with `day` or `host NAME` behind it for another ceiling";
+    let mut words = text.split_whitespace();
+    if words.next() != Some("set") {
+        return Err(usage.to_owned());
+    }
+    let amount = words.next().ok_or(usage)?;
+    let target = match (words.next(), words.next(), words.next()) {
+        (None | Some("all"), None, _) => Target::All,
+        (Some("day"), None, _) => Target::Day,
+        (Some("host"), Some(name), None) => Target::Host(name.to_owned()),
+        _ => return Err(usage.to_owned()),
+    };
+    let wish = Wish::parse(amount, &target)?;
+    target.set(wish, shared, out);
     Ok(())
 }
 
@@ -276,6 +292,14 @@ pub fn completions(text: &str, shared: &Shared) -> Vec<String> {
             .into_iter()
             .map(|(it, _)| format!("{word} {}", filter::complete(rest, &it)))
             .collect(),
+        Takes::Budget => {
+            let hosts = shared.replica.budget.iter().flat_map(|it| &it.ceilings);
+            let hosts = hosts.filter_map(|it| it.host.as_deref());
+            let amount = rest.split_whitespace().nth(1).unwrap_or("50");
+            let all = ["", " day"].map(str::to_owned).into_iter();
+            let all = all.chain(hosts.map(|it| format!(" host {}", one_line(it, 40))));
+            fits(all.map(|it| format!("set {amount}{it}")).collect())
+        }
         Takes::Nothing | Takes::Path | Takes::Keys | Takes::Label => Vec::new(),
     }
 }

@@ -119,3 +119,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_ceiling_is_set_by_a_line() {
+    for (line, expected) in [
+        ("budget set 50", "scope: \"all\", host: None, task: None, ceiling_usd: Some(50.0)"),
+        ("budget set 7.5 day", "scope: \"day\""),
+        (
+            "budget set none host gpu-box",
+            "host: Some(\"gpu-box\"), task: None, ceiling_usd: None, none: true",
+        ),
+    ] {
+        let asked = format!("{:?}", ran(line).1);
+        assert!(asked.contains(expected), "{line}: {asked}");
+    }
+    assert!(said("budget set").starts_with("budget set AMOUNT"));
+    assert!(said("budget set 5 week").starts_with("budget set AMOUNT"));
+    assert!(said("budget set ten").starts_with("an amount of dollars above 0"));
+}

@@ -8,6 +8,7 @@ use crate::{
     tui::{
         canvas::Canvas,
         model::Shared,
+        money,
         popup::confirm::{Known, Model, Subject, What},
         theme::Role,
         widget::frame,
@@ -52,6 +53,7 @@ fn title(model: &Model) -> String {
         What::Kill => format!(" Kill {whom}? "),
         What::Purge => format!(" Delete {whom} with its workspace? "),
         What::Recover => format!(" Recover {whom} "),
+        What::Park => format!(" Park {whom}? "),
         What::Retry => format!(" Run {whom} again from the start? "),
     }
 }
@@ -84,6 +86,7 @@ fn view_foot(model: &Model, shared: &Shared, area: Rect, canvas: &mut Canvas) {
     }
     let keys = match model.what {
         What::Kill => "y checkpoint and kill   Enter does what is chosen   Tab choose   Esc cancel",
+        What::Park => "y park   Enter does what is chosen   Tab choose   Esc cancel",
         _ => "Enter does what is chosen   Tab choose   Esc cancel",
     };
     row(canvas, keys, Role::Key);
@@ -91,6 +94,9 @@ fn view_foot(model: &Model, shared: &Shared, area: Rect, canvas: &mut Canvas) {
 
 fn body(model: &Model, shared: &Shared) -> Vec<Line> {
     let mut lines = Vec::new();
+    if !model.why.is_empty() {
+        lines.push((Role::Text, model.why.clone()));
+    }
     let many = MANY <= model.tasks.len();
     for it in &model.tasks {
         if 1 < model.tasks.len() {
@@ -106,6 +112,12 @@ fn body(model: &Model, shared: &Shared) -> Vec<Line> {
         let stays = "each is saved first; workspace, branch and conversation stay; z resumes one";
         lines.push((Role::Dim, stays.to_owned()));
     }
+    if model.what == What::Park {
+        let goes = "what runs is interrupted, its worker is released";
+        let stays = "workspace, branch, conversation: saved first; u lets it go on";
+        lines.push((Role::Removed, format!("goes   {goes}")));
+        lines.push((Role::Added, format!("stays  {stays}")));
+    }
     lines
 }
 
@@ -113,7 +125,11 @@ fn body(model: &Model, shared: &Shared) -> Vec<Line> {
 fn summary(subject: &Subject, shared: &Shared) -> String {
     let mut text = subject.name.clone();
     if let Some(task) = shared.replica.task(&subject.id) {
-        text.push_str(&format!("  {}  ${}", words::what(task), words::money(task.cost_usd)));
+        text.push_str(&format!(
+            "  {}  ${}",
+            words::what(task),
+            words::money(money::cost(task, shared.now))
+        ));
     }
     match &subject.losses {
         Known::Is(it) => text.push_str(&format!("  {}", in_short(it))),
@@ -146,7 +162,11 @@ fn facts(subject: &Subject, shared: &Shared, lines: &mut Vec<Line>) {
         None => task.state.clone(),
     };
     lines.push((Role::Text, format!("{state}  {}", words::what(task))));
-    let spent = format!("cost so far ${} ({})", words::money(task.cost_usd), task.cost_source);
+    let spent = format!(
+        "cost so far ${} ({})",
+        words::money(money::cost(task, shared.now)),
+        task.cost_source
+    );
     lines.push((Role::Money, spent));
     if let Some(it) = &task.workspace {
         lines.push((Role::Dim, format!("workspace {it}")));

@@ -179,9 +179,14 @@ fn plan(model: &Model) -> String {
     text.push_str(&format!("Workspace: {}\n", plan.workspace));
     plan.notes.iter().for_each(|it| text.push_str(&format!("           {it}\n")));
     let price = plan.price_per_hour_usd;
-    text.push_str(&format!(
-        "Price:     ${price:.2} per hour, and what Claude costs\n\nCommands:\n"
-    ));
+    text.push_str(&format!("Price:     ${price:.2} per hour, and what Claude costs\n"));
+    if !plan.estimate.text.is_empty() {
+        text.push_str(&format!("Estimate:  {}\n", plan.estimate.text));
+    }
+    if let Some(refused) = &plan.estimate.refused {
+        text.push_str(&format!("Refused:   {refused}\n"));
+    }
+    text.push_str("\nCommands:\n");
     plan.commands.iter().for_each(|it| text.push_str(&format!("  {it}\n")));
     printable(&text)
 }

@@ -1,9 +1,12 @@
 use super::*;
-use crate::tui::{
-    fixture::{self, fleet, press, screen, send, type_text, with_tasks},
-    model,
-    msg::{Input, Msg, RequestId},
-    popup::Kind,
+use crate::{
+    api::budget::Estimate,
+    tui::{
+        fixture::{self, fleet, press, screen, send, type_text, with_tasks},
+        model,
+        msg::{Feed, Input, Msg, RequestId},
+        popup::Kind,
+    },
 };
 
 /// A form with everything it asked for answered.
@@ -29,7 +32,14 @@ fn plan() -> DryRun {
         notes: vec!["branch main, 2 uncommitted files come along".into()],
         commands: vec!["tmux -L parhelia new-session".into(), "claude \u{1b}[2J".into()],
         price_per_hour_usd: 0.0,
-        estimate: crate::api::budget::Estimate::default(),
+        estimate: Estimate {
+            tasks: 12,
+            median_usd: Some(0.4),
+            high_usd: Some(1.2),
+            reserve_usd: 1.2,
+            text: "like 12 generic tasks before: half cost $0.40 or less, nine in ten $1.20".into(),
+            refused: None,
+        },
     }
 }
 
@@ -241,5 +251,33 @@ fn no_size_panics() {
             press(&mut model, &["x", "tab", "tab", "tab", "tab", "x", "ctrl-y"]);
             screen(&model);
         }
+    }
+}
+
+#[test]
+fn money_is_told_before_the_task_is_submitted() {
+    let mut model = open(120, 36);
+    send(&mut model, Msg::Feed(Feed::Budget(Box::new(fixture::budget(26.37)))));
+    type_text(&mut model, "x");
+    let effects = later(&mut model, 400);
+    let asked = effects.iter().find_map(|it| match it {
+        Effect::Ask { id, ask: Ask::Request(Request::DryRun(_)) } => Some(*id),
+        _ => None,
+    });
+    let mut plan = plan();
+    let why = "Task would exceed budget ceiling ($30.00): $26.37 is spent, $2.00 is reserved by \
+               running tasks and this one is thought to need $1.70; raise it: parhelia budget set 50";
+    plan.estimate.refused = Some(why.into());
+    let id = asked.expect("a dry run");
+    send(&mut model, Msg::Answered { id, result: Ok(Reply::DryRun(plan)) });
+    let shown = fixture::popup_screen(&model);
+    for part in [
+        "! Task would exceed budget ceiling ($30.00)",
+        // The way out is there too, on the next line.
+        "parhelia budget set 50",
+        "half cost $0.40 or less, nine in ten $1.20; reserves $1.20",
+        "no ceiling of its own; total $1.63 left of $30; today $34.81 left of $50",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
     }
 }

@@ -2,25 +2,34 @@
 
 use ratatui::layout::Rect;
 
-use crate::tui::{
-    canvas::Canvas,
-    layout,
-    model::Shared,
-    popup::form::{
-        Field, Model, Preview, complete,
-        fields::{Fields, Value},
-        over,
+use crate::{
+    api::{budget::CeilingView, types::DryRun},
+    stdx::text::one_line,
+    tui::{
+        canvas::Canvas,
+        layout,
+        model::Shared,
+        money,
+        popup::form::{
+            Field, Model, Preview, complete,
+            fields::{Fields, Value},
+            over,
+        },
+        theme::{Role, Theme},
+        view::bars::round,
+        widget::{
+            frame,
+            lines::{Break, wrap},
+        },
+        words,
     },
-    theme::{Role, Theme},
-    widget::frame,
-    words,
 };
 
 /// The largest size it has; the smallest screen gets all of it.
 const SIZE: (u16, u16) = (120, 40);
 
 /// Rows for what would happen, at most.
-const PREVIEW: u16 = 4;
+const PREVIEW: u16 = 6;
 
 /// The fewest rows of the prompt, where there is room for them.
 const PROMPT_LEAST: u16 = 3;
@@ -242,25 +251,54 @@ fn view_preview(model: &Model, shared: &Shared, area: Rect, canvas: &mut Canvas)
         Preview::Nothing => lines.push((Role::Dim, "what it would do stands here".to_owned())),
         Preview::Asked => lines.push((Role::Dim, "asking what it would do".to_owned())),
         Preview::Not(why) => lines.push((Role::Error, format!("refused: {why}"))),
-        Preview::Is(plan) => {
-            let ceiling = ceiling(&model.fields, shared);
-            let price = words::money(plan.price_per_hour_usd);
-            let text = format!("-> {}  ${price}/h, model cost on top; {ceiling}", plan.target);
-            lines.push((Role::Money, text));
-            lines.extend(plan.waits.iter().map(|it| (Role::Warning, format!("waits: {it}"))));
-            lines.push((Role::Text, format!("   in {}", plan.workspace)));
-            lines.extend(plan.notes.iter().map(|it| (Role::Dim, format!("   {it}"))));
-        }
+        Preview::Is(plan) => lines = preview(plan, &model.fields, (shared, area.width)),
     }
     for (y, (role, text)) in (area.y..area.bottom()).zip(&lines) {
         canvas.fit(area.x, y, area.width, text, theme.style(*role));
     }
 }
 
-fn ceiling(fields: &Fields, shared: &Shared) -> String {
-    let total = shared.look.source.ceiling_usd;
-    match fields.text(Field::Ceiling).trim_start_matches('$').parse::<f64>() {
-        Ok(it) => format!("ceiling ${}", words::money(it)),
-        Err(_) => format!("no ceiling of its own, ${} over all", words::money(total)),
+/// Says what a dry run found: what stands in the way first, then what it may cost.
+fn preview(plan: &DryRun, fields: &Fields, (shared, width): (&Shared, u16)) -> Vec<(Role, String)> {
+    let price = words::money(plan.price_per_hour_usd);
+    let text = format!("-> {}  ${price}/h, model cost on top", plan.target);
+    let mut lines = vec![(Role::Money, text)];
+    if let Some(refused) = &plan.estimate.refused {
+        let text = format!("! {}", one_line(refused, 400));
+        let parts = wrap(&text, width, Break::Blanks);
+        lines.extend(parts.into_iter().map(|it| (Role::Error, text[it].to_owned())));
     }
+    lines.extend(plan.waits.iter().map(|it| (Role::Warning, format!("waits: {it}"))));
+    if !plan.estimate.text.is_empty() {
+        let text = one_line(&plan.estimate.text, 300);
+        let reserve = match plan.estimate.reserve_usd {
+            it if it <= 0.0 => String::new(),
+            it => format!("; reserves ${}", words::money(it)),
+        };
+        lines.push((Role::Text, format!("   {text}{reserve}")));
+    }
+    lines.push((Role::Text, format!("   {}", ceilings(plan, fields, shared))));
+    lines.push((Role::Dim, format!("   in {}", plan.workspace)));
+    lines.extend(plan.notes.iter().map(|it| (Role::Dim, format!("   {it}"))));
+    lines
+}
+
+/// Says which ceilings it counts against, and what is left under each.
+fn ceilings(plan: &DryRun, fields: &Fields, shared: &Shared) -> String {
+    let own = match fields.text(Field::Ceiling).trim_start_matches('$').parse::<f64>() {
+        Ok(it) => format!("at most ${}", words::money(it)),
+        Err(_) => "no ceiling of its own".to_owned(),
+    };
+    let Some(budget) = &shared.replica.budget else { return own };
+    // Of hosts only the one it goes to.
+    let counts = |it: &&CeilingView| {
+        it.host.as_deref().is_none_or(|host| plan.target.split(' ').next() == Some(host))
+    };
+    let mut parts = vec![own];
+    for it in budget.ceilings.iter().filter(counts) {
+        let (Some(limit), Some(left)) = (it.ceiling_usd, it.remaining_usd) else { continue };
+        let (name, left) = (one_line(money::name(it), 20), words::money(left));
+        parts.push(format!("{name} ${left} left of ${}", round(limit)));
+    }
+    parts.join("; ")
 }

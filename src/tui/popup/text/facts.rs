@@ -8,20 +8,21 @@ use crate::{
         text::one_line,
         time::{Timestamp, short},
     },
-    tui::{model::Shared, popup::text::Row, theme::Role, words},
+    tui::{model::Shared, money, popup::text::Row, theme::Role, words},
 };
 
 /// The most characters of one fact.
 const FACT_MAX: usize = 1000;
 
-/// Returns a line for each fact, and one before each group.
-pub fn rows(task: &TaskView, shared: &Shared) -> Vec<Row> {
+/// Returns a line for each fact, and one before each group; and where among them what the cost is
+/// made of is put once it is known.
+pub fn rows(task: &TaskView, shared: &Shared) -> (Vec<Row>, usize) {
     let mut facts = Facts { rows: Vec::new(), shared };
     state(&mut facts, task);
     place(&mut facts, task);
     needs(&mut facts, task);
-    money(&mut facts, task);
-    facts.rows
+    let costs = money(&mut facts, task);
+    (facts.rows, costs)
 }
 
 struct Facts<'a> {
@@ -119,10 +120,15 @@ fn needs(facts: &mut Facts<'_>, task: &TaskView) {
     facts.add("env", &task.env.join(" "));
 }
 
-fn money(facts: &mut Facts<'_>, task: &TaskView) {
+fn money(facts: &mut Facts<'_>, task: &TaskView) -> usize {
     facts.group("Cost");
     let most = task.max_cost_usd.map(|it| format!(" of ${it:.2}")).unwrap_or_default();
-    facts.add("cost", &format!("${:.2}{most} ({})", task.cost_usd, task.cost_source));
+    let cost = money::cost(task, facts.shared.now);
+    facts.add("cost", &format!("${cost:.2}{most} ({})", task.cost_source));
+    let costs = facts.rows.len();
+    if 0.0 < task.compute_usd_per_hour {
+        facts.add("worker", &format!("${:.2} per hour now", task.compute_usd_per_hour));
+    }
     let tokens = &task.tokens;
     facts.add(
         "tokens",
@@ -135,4 +141,5 @@ fn money(facts: &mut Facts<'_>, task: &TaskView) {
     facts.add("turns", &format!("{}{}", task.turns, context.unwrap_or_default()));
     facts.add("lines", &format!("+{} -{}", task.lines_added, task.lines_removed));
     facts.maybe("answer", task.answer_bytes.map(|it| format!("{it} bytes kept")).as_deref());
+    costs
 }

@@ -5,7 +5,7 @@ use crate::{
     api::types::{ProviderStatus, Status},
     stdx::time::Timestamp,
     tui::{
-        fixture::{NOW, fleet, press, screen, send, with_tasks},
+        fixture::{NOW, budget, fleet, press, screen, send, with_tasks},
         model::{Back, Undo},
         msg::{Feed, Msg},
     },
@@ -49,7 +49,7 @@ fn with_status(cols: u16, rows: u16, total_usd: f64) -> Model {
     send(&mut model, Msg::Feed(Feed::Status(status(total_usd))));
     // What the machine lacks is told in a popup of its own.
     model.popups.clear();
-    model.shared.replica.rises.push_back((Timestamp(NOW.0 - 60_000), 0.5));
+    send(&mut model, Msg::Feed(Feed::Budget(Box::new(budget(total_usd)))));
     model
 }
 
@@ -82,13 +82,35 @@ fn the_gauge_says_what_is_spent_and_when_the_ceiling_is_reached() {
     let model = with_status(120, 36, 26.37);
     assert_eq!(
         line(&model, 1),
-        " today $13.19  total $26.37 of $30 [#####################...] 87% WARNING (warns only)  burn $3.00/h  ceiling at 15:44"
+        " total $26.37 r+m of $30 [#####################==.] 87% WARNING  burn $3.00/h  ceiling at 15:44  __▂▄▂__▆▄▂▄█"
+    );
+    let wide = with_status(200, 50, 26.37);
+    assert!(
+        line(&wide, 1).ends_with("  reserved $2.00  today $13.19 of $50"),
+        "{}",
+        line(&wide, 1)
     );
     assert_eq!(
         line(&with_status(80, 24, 12.0), 1),
-        " $12.00 of $30 [#####.........] 40%  $3.00/h  ceiling at 20:32  ___________█"
+        " $12.00 r+m of $30 [#####==.......] 40%  $3.00/h  ceiling at 15:44  __▂▄▂__▆▄▂▄█"
     );
-    assert!(line(&with_status(80, 24, 31.0), 1).contains("] 103% OVER"));
+    assert!(line(&with_status(80, 24, 31.0), 1).contains("] 103% REACHED"));
+}
+
+#[test]
+fn the_gauge_is_that_of_the_nearest_ceiling_and_names_another_that_is_reached_first() {
+    let mut it = budget(20.0);
+    it.ceilings[1].ceiling_usd = Some(10.5);
+    let mut model = with_status(80, 24, 20.0);
+    send(&mut model, Msg::Feed(Feed::Budget(Box::new(it.clone()))));
+    assert!(line(&model, 1).starts_with(" today $10.00 of $10.50 [#############=] 95%"));
+    assert!(line(&model, 1).contains("ceiling of total at 15:44"), "{}", line(&model, 1));
+    // Without a ceiling what was spent is told all the same; before a word nothing is.
+    it.ceilings.iter_mut().for_each(|it| (it.ceiling_usd, it.reached_at) = (None, None));
+    send(&mut model, Msg::Feed(Feed::Budget(Box::new(it))));
+    assert_eq!(line(&model, 1), " $20.00 r+m  $3.00/h  __▂▄▂__▆▄▂▄█");
+    model.shared.replica.budget = None;
+    assert_eq!(line(&model, 1), "");
 }
 
 #[test]
