@@ -7,6 +7,7 @@
 #   leave     ends with status 0 after the turn
 #   crash     ends with status 3 in the middle of the turn
 #   gate      stays in its tool until $HOME/stand-in/open is there
+#   spend     goes on and on, at $0.30 a response, until it is ended
 #   risky     its tool is a command that deletes
 #
 # It writes to $HOME/stand-in:
@@ -84,6 +85,7 @@ if [ -n "$prompt" ]; then
     hook PreToolUse ",\"tool_name\":\"Bash\",\"tool_input\":{\"command\":\"$tool\"}"
     case $prompt in
     *crash*) exit 3 ;;
+    *spend*) cost=$$; while :; do cost=$((cost + 300000)); status $cost; sleep 0.1; done ;;
     *gate*) until [ -e "$own/open" ]; do sleep 0.05; done ;;
     esac
     hook PostToolUse ',"tool_name":"Bash","tool_input":{"command":"true"}'

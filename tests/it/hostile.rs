@@ -253,9 +253,12 @@ fn files_with(dir: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
-        if entry.file_type().unwrap().is_dir() {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
             found.extend(files_with(&path, bytes));
-        } else if fs::read(&path).is_ok_and(|it| it.windows(bytes.len()).any(|part| part == bytes))
+        } else if kind.is_file()
+            // A pipe would be waited for.
+            && fs::read(&path).is_ok_and(|it| it.windows(bytes.len()).any(|part| part == bytes))
         {
             found.push(path);
         }

@@ -63,16 +63,16 @@ fn an_idle_session_is_closed_and_its_task_stays_complete() {
 }
 
 #[test]
-fn a_ceiling_ends_the_session_and_says_so() {
+fn a_ceiling_parks_the_session_and_says_so() {
     let sandbox = stand_in::sandbox(1);
     let id = dispatcher::create(&sandbox, &["gate", "--max-cost", "0.000001"]);
-    let task = until(&sandbox, &id, "FAILED");
+    let task = until(&sandbox, &id, "PARKED");
     let reason = task["reason"].as_str().unwrap();
-    assert!(reason.starts_with("reached its ceiling of $0.0000 (spent $"), "{reason}");
+    assert!(reason.starts_with("task ceiling $0.0000 reached (spent $"), "{reason}");
 }
 
 #[test]
-fn the_status_says_what_may_be_spent_and_whether_that_is_kept() {
+fn the_status_says_what_may_be_spent_and_what_was() {
     let sandbox = stand_in::sandbox(1);
     let file = sandbox.home().join(".config/parhelia/parhelia.toml");
     let mut config = std::fs::read_to_string(&file).unwrap();
@@ -83,11 +83,11 @@ fn the_status_says_what_may_be_spent_and_whether_that_is_kept() {
     let status = sandbox.json(&["status", "--json"]);
     let expected = serde_json::json!({
         "total_usd": cost, "last_day_usd": cost, "ceiling_usd": 70.0, "daily_ceiling_usd": 7.5,
-        "warning_threshold": 0.8, "ceiling_enforced": false,
+        "warning_threshold": 0.8, "ceiling_enforced": true,
     });
     assert_eq!(status["spend"], expected);
     let told = sandbox.ok(&["status"]);
-    let end = "of $70.00 in all; overall ceilings only warn so far";
+    let end = "of $70.00 in all";
     let line = told.lines().find(|it| it.starts_with("spend ")).unwrap();
-    assert!(line.contains(" of $7.50 in the last 24 h, ") && line.ends_with(end), "{line}");
+    assert!(line.contains(" of $7.50 today, ") && line.ends_with(end), "{line}");
 }

@@ -8,6 +8,8 @@
 )]
 
 mod api;
+mod budget;
+mod budget_cli;
 mod checkpoint_cli;
 mod checkpoint_damage;
 mod checkpoints;
@@ -24,6 +26,7 @@ mod hostile;
 mod house_rules;
 mod impostors;
 mod layers;
+mod leases;
 mod limits;
 mod losses;
 mod other_user;
@@ -31,8 +34,10 @@ mod pages;
 mod real_attach;
 mod real_failures;
 mod real_home;
+mod real_money;
 mod real_other_user;
 mod real_recover;
+mod real_runaway;
 mod real_table;
 mod sandbox;
 mod support;

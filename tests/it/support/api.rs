@@ -72,6 +72,10 @@ pub struct Recorded {
     pub held: Option<String>,
     /// Whether the client left before the answer was complete.
     pub gone: bool,
+    /// What the answer said it used, once it was sent whole.
+    pub used: Option<Value>,
+    /// What its first event said it used, if the client left before its last.
+    pub begun: Option<Value>,
 }
 
 impl Recorded {
@@ -150,6 +154,23 @@ impl Api {
     /// Returns the turns so far: requests to go on with a conversation.
     pub fn turns(&self) -> Vec<Recorded> {
         self.requests().into_iter().filter(Recorded::is_turn).collect()
+    }
+
+    /// Returns the model and the usage of every answer that was sent whole.
+    pub fn used(&self) -> Vec<(String, Value)> {
+        self.usage(|it| it.used.clone())
+    }
+
+    /// Returns the same of every answer that the client left in the middle of, as far as it was
+    /// told.
+    pub fn begun(&self) -> Vec<(String, Value)> {
+        self.usage(|it| it.begun.clone())
+    }
+
+    fn usage(&self, of: impl Fn(&Recorded) -> Option<Value>) -> Vec<(String, Value)> {
+        let state = self.shared.state.lock().unwrap();
+        let model = |it: &Recorded| it.body["model"].as_str().unwrap_or_default().to_owned();
+        state.requests.iter().filter_map(|it| Some((model(it), of(it)?))).collect()
     }
 
     /// Returns the first request that `wanted` accepts, waiting for it.
@@ -275,6 +296,8 @@ async fn handle(
         reply,
         held: None,
         gone: false,
+        used: None,
+        begun: None,
     };
     if method == Method::POST && path == "/v1/messages" {
         let (step, index) = choose(&shared, &body);
@@ -344,11 +367,11 @@ async fn messages(mut entry: Entry, body: &Value, step: &Value, index: i64) -> R
     let reply = Reply::new(step, index, body);
     if !truthy(&body["stream"]) {
         entry.done = true;
+        entry.edit(|it| it.used = Some(reply.usage().clone()));
         return plain(StatusCode::OK, &reply.whole());
     }
     let (send, receive) = mpsc::channel(1);
-    let producer = produce(entry, reply.pieces(step), step["chunk_delay"].clone(), gate, send);
-    tokio::spawn(producer);
+    tokio::spawn(produce(entry, reply, step.clone(), gate, send));
     let chunks = stream::unfold(receive, |mut receive| async {
         let chunk: io::Result<Bytes> = receive.recv().await?;
         if chunk.is_err() {
@@ -368,20 +391,22 @@ async fn messages(mut entry: Entry, body: &Value, step: &Value, index: i64) -> R
 /// Sends the pieces of a stream; ends early if the client leaves.
 async fn produce(
     mut entry: Entry,
-    pieces: Vec<Piece>,
-    chunk_delay: Value,
+    reply: Reply,
+    step: Value,
     gate: Option<String>,
     send: mpsc::Sender<io::Result<Bytes>>,
 ) {
+    let (mut whole, mut begun) = (true, false);
     let work = async {
-        for piece in pieces {
+        for piece in reply.pieces(&step) {
             let chunk = match piece {
                 Piece::Event(event) => {
+                    whole &= event["type"] != "error";
                     let name = event["type"].as_str().unwrap_or_default();
                     Ok(Bytes::from(format!("event: {name}\ndata: {event}\n\n")))
                 }
                 Piece::Word => {
-                    pause(&chunk_delay).await;
+                    pause(&step["chunk_delay"]).await;
                     continue;
                 }
                 Piece::Gate => {
@@ -390,11 +415,15 @@ async fn produce(
                     }
                     continue;
                 }
-                Piece::Cut => Err(io::Error::other("cut by the script")),
+                Piece::Cut => {
+                    whole = false;
+                    Err(io::Error::other("cut by the script"))
+                }
             };
             if send.send(chunk).await.is_err() {
                 return false;
             }
+            begun = true;
         }
         true
     };
@@ -403,6 +432,11 @@ async fn produce(
         () = send.closed() => false,
     };
     entry.done = complete;
+    if complete && whole {
+        entry.edit(|it| it.used = Some(reply.usage().clone()));
+    } else if begun && whole {
+        entry.edit(|it| it.begun = Some(reply.first_usage().clone()));
+    }
 }
 
 async fn pause(seconds: &Value) {

@@ -2,6 +2,7 @@
 //! one's own, another user, the source.
 
 pub mod api;
+pub mod bill;
 pub mod cells;
 pub mod claude;
 pub mod client;
@@ -16,6 +17,7 @@ pub mod row;
 pub mod sandbox;
 pub mod screen;
 pub mod source;
+pub mod spender;
 pub mod stand_in;
 pub mod wait;
 pub mod witness;

@@ -25,4 +25,9 @@ impl Random {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         range.start + (z ^ (z >> 31)) % (range.end - range.start)
     }
+
+    /// Returns another source of numbers, which goes on by itself.
+    pub fn another(&mut self) -> Random {
+        Random(self.within(0..u64::MAX))
+    }
 }

@@ -47,6 +47,16 @@ impl Reply {
         Reply { base, blocks, usage, stop: stop.to_owned() }
     }
 
+    /// Returns what it says it used.
+    pub fn usage(&self) -> &Value {
+        &self.usage
+    }
+
+    /// Returns what its first event says it used.
+    pub fn first_usage(&self) -> &Value {
+        &self.base["usage"]
+    }
+
     /// Returns it as the answer to a request that does not stream.
     pub fn whole(&self) -> Value {
         let mut message = self.base.clone();
