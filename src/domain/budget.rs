@@ -5,7 +5,9 @@
 //! never pass a ceiling by dispatching, however many tasks come at once. Spending itself can: a
 //! session is parked once a ceiling is reached, and what was under way then is still paid for. That
 //! is at most one response of the model for each session that works, and for a paid worker
-//! [`METER_STEP`] of its price.
+//! [`METER_STEP`] of its price. A dispatcher that has just started judges nothing for as long, so
+//! that sessions first say what happened meanwhile; without one, the watchdog beside a session may
+//! let one response more pass while it asks whether there is more to spend.
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -3,10 +3,11 @@
 //! Sessions of every kind run against an API whose answers each use a known number of tokens. Three
 //! accounts are compared for each: what the API's answers cost by their prices, what Claude Code
 //! said in each of its processes ([`crate::support::bill`]), and the ledger. The ledger must be
-//! what Claude said; and Claude must have said all that the API answered, unless it was killed.
+//! what Claude said; and Claude must have said all that the API answered, unless it was killed or
+//! nobody can tell ([`Said`]).
 //!
 //! `PARHELIA_SESSIONS=50` runs so many instead of one of each kind, `PARHELIA_KIND` those whose name
-//! holds it; `--no-capture` shows the table.
+//! holds it, and the kinds that run only when asked for; `--no-capture` shows the table.
 
 use std::{
     collections::VecDeque,
