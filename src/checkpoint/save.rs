@@ -353,9 +353,15 @@ impl Shadow {
 fn describe(job: &Job, seen: &Seen, takings: &[Taking]) -> Meta {
     let left_out = takings.iter().flat_map(|it| &it.left_out);
     let units = seen.parts.iter().skip(1);
+    let mut facts = job.order.map_or_else(no_facts, |it| it.facts.clone());
+    let before = seen.previous.as_ref().map(|it| &it.facts);
+    if let Some(before) = before.filter(|it| it.conversation == facts.conversation) {
+        // One that is gone by now goes back to where it was.
+        facts.transcript = facts.transcript.or_else(|| before.transcript.clone());
+    }
     Meta {
         form: FORM,
-        facts: job.order.map_or_else(no_facts, |it| it.facts.clone()),
+        facts,
         workspace: job.workspace.clone(),
         position: seen.known.position.clone(),
         units: units.map(|it| Unit { path: it.path.clone(), kind: it.how.kind() }).collect(),

@@ -58,8 +58,11 @@ pub struct Beside {
 /// Where something comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A file or a directory on the host. Not an error if it is not there.
+    /// A file or a directory on the host. If it is not there, or is an empty file, it stays as the
+    /// checkpoint before has it: what was saved once is not to go with that one.
     Path(HostPath),
+    /// The checkpoint before.
+    Before,
     /// These bytes.
     Bytes(Vec<u8>),
 }

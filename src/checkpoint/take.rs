@@ -70,6 +70,11 @@ impl Told {
                     self.arg(path.as_str());
                     self.slice(b"");
                 }
+                Source::Before => {
+                    self.arg("before");
+                    self.arg("");
+                    self.slice(b"");
+                }
                 Source::Bytes(bytes) => {
                     self.arg("bytes");
                     self.arg("");

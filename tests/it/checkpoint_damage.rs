@@ -5,7 +5,11 @@ use std::{fs, path::PathBuf};
 
 use crate::{
     checkpoint_cli::{Saved, flip, flip_middle, read, refused, save, saved},
-    support::sandbox::run,
+    support::{
+        dispatcher::{log, task},
+        sandbox::run,
+        wait::{PATIENCE, wait_or_explain},
+    },
 };
 
 impl Saved {
@@ -95,4 +99,36 @@ fn what_is_damaged_in_both_places_is_named_with_what_to_use_instead() {
     refused(&no, 9, &format!("Corrupted checkpoint: {} is damaged", it.second));
     assert!(no.stderr.contains(&format!("the newest one that is whole is {third}")), "{no:?}");
     assert_eq!(read(&it.dir, "a").as_deref(), Some("whole\n"), "nothing was changed");
+}
+
+#[test]
+fn a_conversation_that_was_gone_when_the_newest_was_made_comes_back_all_the_same() {
+    let it = saved();
+    let before = task(&it.sandbox, &it.id);
+    let name = format!("conversation/{}.jsonl", before["conversation"].as_str().unwrap());
+    let transcript = it.sandbox.home().join(".claude/projects/stand-in").join(&name[13..]);
+    let said = fs::read(&transcript).unwrap();
+    assert!(!said.is_empty());
+    fs::remove_file(&transcript).unwrap();
+    fs::write(it.dir.join("a"), "since\n").unwrap();
+    let third = save(&it.sandbox, &it.id, &[]);
+    let shown = it.sandbox.json(&["checkpoint", "show", &third, "--json"]);
+    assert!(shown["beside"].as_array().unwrap().contains(&name.clone().into()), "{shown:#}");
+    it.arrived();
+
+    // With nothing left to take it over from, one is made without.
+    fs::remove_dir_all(it.shadow()).unwrap();
+    fs::write(it.dir.join("a"), "later\n").unwrap();
+    let fourth = save(&it.sandbox, &it.id, &[]);
+    let shown = it.sandbox.json(&["checkpoint", "show", &fourth, "--json"]);
+    assert!(!shown["beside"].as_array().unwrap().contains(&name.into()), "{shown:#}");
+    it.sandbox.ok(&["resume", &it.id, "leave"]);
+    wait_or_explain(
+        "the conversation to be back",
+        PATIENCE,
+        || fs::read(&transcript).is_ok_and(|it| it.starts_with(&said)).then_some(()),
+        || format!("{:#}\n{}", task(&it.sandbox, &it.id), log(&it.sandbox)),
+    );
+    let events = it.sandbox.ok(&["logs", &it.id, "--events"]);
+    assert!(events.contains(&format!("the conversation was put back from {third}")), "{events}");
 }

@@ -247,9 +247,24 @@ if [ -n "$same" ]; then
     fi
 fi
 
+# Takes over what the checkpoint before has beside its workspace under the name $1, if that is whole.
+again() {
+    [ -n "$previous" ] || return 0
+    git ls-tree -r -z --full-tree "$previous" "beside/$1" 2>/dev/null | tr '\000\n' '\n\000' \
+        >"$tmp/again" || stop 43
+    awk '{ print $3 }' "$tmp/again" | git cat-file --batch-check >"$tmp/ids" 2>/dev/null || return 0
+    ! grep -q ' missing$' "$tmp/ids" || return 0
+    awk -F '\t' '{ print $1 "\t" substr($0, length($1) + 9) }' "$tmp/again" | tr '\000\n' '\n\000' \
+        >>"$tmp/beside" || stop 43
+}
+
 # What lies beside the workspace: files, directories, bytes.
 beside() {
     case $2 in
+    before)
+        again "$1"
+        return 0
+        ;;
     bytes)
         besided=$((besided + 1))
         slice "$4" "$5" >"$tmp/blob.beside.$besided" || stop 43
@@ -257,6 +272,11 @@ beside() {
         return 0
         ;;
     *)
+        # What is gone since, or was cut to nothing, stays as it was saved last.
+        if [ ! -d "$3" ] && [ ! -s "$3" ]; then
+            again "$1"
+            return 0
+        fi
         if [ -d "$3" ]; then
             (
                 cd "$3" || exit
@@ -274,7 +294,7 @@ beside() {
             return 0
         fi
         [ -f "$3" ] || return 0
-        entry=$(one "$3" 2>/dev/null) || return 0
+        entry=$(one "$3" 2>/dev/null) || { again "$1"; return 0; }
         entry="100644 ${entry#* }"
         ;;
     esac

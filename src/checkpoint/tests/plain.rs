@@ -230,6 +230,47 @@ async fn what_lies_beside_is_saved() {
 }
 
 #[tokio::test]
+async fn what_lay_beside_and_is_gone_stays_as_it_was_saved_last() {
+    use crate::checkpoint::shadow::{Beside, Source};
+    let world = World::new();
+    world.write("a", "a");
+    world.run_in(&world.top, "mkdir c && echo 1 >'c/new\nline' && echo t >t && echo u >u").await;
+    let there = |name: &str| Source::Path(path(&world.top.join(name)));
+    let order = |previous: Option<&Made>, x| Order {
+        previous: previous.map(|it| it.commit.clone()),
+        beside: [("x.jsonl", x), ("x", there("c")), ("y.jsonl", there("u"))]
+            .map(|(name, source)| Beside { name: format!("conversation/{name}"), source })
+            .into(),
+        ..world.order()
+    };
+    let first = made(world.shadow.save(&order(None, there("t"))).await);
+    let beside = async |it: &Made| world.stored(&format!("{}:beside", it.commit)).await;
+    let before = beside(&first).await;
+    assert_eq!(before.len(), 3);
+    world.run_in(&world.top, "rm -r c && : >t && echo more >>u").await;
+    let second = made(world.shadow.save(&order(Some(&first), there("t"))).await);
+    let third = made(world.shadow.save(&order(Some(&second), Source::Before)).await);
+    for later in [second, third] {
+        let mut stored = beside(&later).await;
+        assert_eq!(
+            stored.insert(b"conversation/y.jsonl".into(), (0, Vec::new())).unwrap().1,
+            b"u\nmore\n"
+        );
+        let mut before = before.clone();
+        before.insert(b"conversation/y.jsonl".into(), (0, Vec::new()));
+        same(&stored, &before);
+    }
+    // One that lost a piece of it hinders none.
+    let blob = format!("rev-parse {}:beside/conversation/x.jsonl", first.commit);
+    let blob = String::from_utf8(world.shadow(&blob).await).unwrap();
+    let (dir, rest) = blob.trim().split_at(2);
+    world.run_in(&world.top, &format!("rm 'run dir/shadow.git/objects/{dir}/{rest}'")).await;
+    let fourth = made(world.shadow.save(&order(Some(&first), there("t"))).await);
+    let names: Vec<_> = beside(&fourth).await.into_keys().collect();
+    assert_eq!(names, [b"conversation/x/new\nline".to_vec(), b"conversation/y.jsonl".to_vec()]);
+}
+
+#[tokio::test]
 async fn very_many_files_are_saved() {
     let world = World::new();
     for dir in 0..50 {

@@ -60,8 +60,10 @@ impl Keeper {
         let (conversation, terminal) =
             tokio::join!(conversation(task, &place.worker, &config), self.terminal(task, place));
         let mut beside = terminal;
-        if let Some(it) = &conversation {
-            beside.extend(transcript_and_more(it));
+        match (&conversation, &task.conversation) {
+            (Some(it), _) => beside.extend(transcript_and_more(it)),
+            (None, Some(id)) if is_plain(id) => beside.extend(as_before(id)),
+            (None, _) => (),
         }
         let env = env
             .into_iter()
@@ -171,6 +173,12 @@ fn transcript_and_more(conversation: &Conversation) -> Vec<Beside> {
         .parent()
         .map(|it| Beside { name: format!("conversation/{id}"), source: Source::Path(it.join(id)) });
     std::iter::once(file).chain(more).collect()
+}
+
+/// As [`transcript_and_more`], of a conversation that is not on its host any more.
+fn as_before(id: &str) -> [Beside; 2] {
+    [format!("conversation/{id}.jsonl"), format!("conversation/{id}")]
+        .map(|name| Beside { name, source: Source::Before })
 }
 
 async fn conversation(task: &Task, worker: &Worker, config: &HostPath) -> Option<Conversation> {

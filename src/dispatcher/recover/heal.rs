@@ -240,7 +240,8 @@ impl Means<'_> {
         adopted.err().map(|error| format!("its place in the repository of {from}: {error}"))
     }
 
-    /// Puts the task's conversation back from the newest checkpoint that has it.
+    /// Puts the task's conversation back from the newest checkpoint that has it: one that was made
+    /// when it was gone already, or lost its piece, is no reason to do without.
     async fn put_newest_conversation(
         self,
         task: &Task,
@@ -251,26 +252,32 @@ impl Means<'_> {
         let place = task.place.as_ref();
         let workspace = place.and_then(|it| it.workspace.as_ref()).unwrap_or(&task.spec.workspace);
         let same = rows.iter().filter(|it| it.conversation == task.conversation);
-        let rows: Vec<Checkpoint> = same.cloned().collect();
+        let mut rows: Vec<Checkpoint> = same.cloned().collect();
         let under = task.conversation.as_deref()?;
-        let Some(checkpoint) = self.newest_there(&rows, Some(there)).await else {
-            return Some("the conversation, which is in no checkpoint".into());
-        };
-        let put = async {
-            let shadow = self.bring(there, &checkpoint).await?;
-            let found = sight.transcript.clone();
-            let talk = Talk { checkpoint: &checkpoint, under, found, workspace };
-            self.put_conversation(task, there, &shadow, talk).await
-        };
-        match put.await {
-            Ok(Some(_)) => {
-                let text = format!("the conversation was put back from {}", checkpoint.id);
-                // Only for people to read.
-                let _ = self.record(&task.id, EventBody::Noted { text }).await;
-                None
+        let mut lost = "the conversation, which is in no checkpoint".to_owned();
+        while let Some(checkpoint) = self.newest_there(&rows, Some(there)).await {
+            let put = async {
+                let shadow = self.bring(there, &checkpoint).await?;
+                let found = sight.transcript.clone();
+                let talk = Talk { checkpoint: &checkpoint, under, found, workspace };
+                self.put_conversation(task, there, &shadow, talk).await
+            };
+            match put.await {
+                Ok(Some(_)) => {
+                    let text = format!("the conversation was put back from {}", checkpoint.id);
+                    // Only for people to read.
+                    let _ = self.record(&task.id, EventBody::Noted { text }).await;
+                    return None;
+                }
+                Ok(None) => (),
+                Err(error) if error.kind == ErrorKind::Store => {
+                    tracing::warn!(checkpoint = %checkpoint.id, %error, "no conversation in it");
+                    lost = format!("the conversation: {error}");
+                }
+                Err(error) => return Some(format!("the conversation: {error}")),
             }
-            Ok(None) => Some(format!("the conversation, which is not in {}", checkpoint.id)),
-            Err(error) => Some(format!("the conversation: {error}")),
+            rows.retain(|it| it.id != checkpoint.id);
         }
+        Some(lost)
     }
 }
