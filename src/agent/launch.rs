@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! <run_dir>/a<attempt>/
-//!   run.sh hook.sh statusline.sh lease.sh        written here
+//!   run.sh hook.sh began.sh                      written here
+//!   statusline.sh lease.sh                       written here
 //!   settings.json                                written here
 //!   prompt env                                   written here, 0600; env is gone once read
 //!   lease                                        written by the dispatcher, anew again and again
@@ -47,7 +48,7 @@ pub const ARGUMENT_MAX: usize = 120 * 1024;
 /// would open a dialog about it.
 const KEY_VARIABLE: &str = "PARHELIA_API_KEY";
 
-/// What watchdog and status line both know of leases.
+/// What watchdog, status line and hook know of leases and sums.
 const JUDGE: &str = include_str!("scripts/judge.sh");
 
 /// One launch of Claude.
@@ -292,22 +293,16 @@ pub fn files(launch: &Launch) -> Vec<RunFile> {
         bytes,
         mode,
     };
+    let script = |name: &str, text: &str| {
+        let values = [("DIR", quoted(dir.path())), ("JUDGE", JUDGE.as_bytes().to_vec())];
+        file(name, 0o700, fill(text, &values))
+    };
     let mut files = vec![
         file("run.sh", 0o700, run_script(launch)),
-        file(
-            "hook.sh",
-            0o700,
-            fill(include_str!("scripts/hook.sh"), &[("DIR", quoted(dir.path()))]),
-        ),
+        script("hook.sh", include_str!("scripts/hook.sh")),
+        script("began.sh", include_str!("scripts/began.sh")),
         file("statusline.sh", 0o700, status_script(launch)),
-        file(
-            "lease.sh",
-            0o700,
-            fill(
-                include_str!("scripts/lease.sh"),
-                &[("DIR", quoted(dir.path())), ("JUDGE", JUDGE.as_bytes().to_vec())],
-            ),
-        ),
+        script("lease.sh", include_str!("scripts/lease.sh")),
         file("settings.json", 0o600, settings(launch).to_string().into_bytes()),
         file("env", 0o600, env_script(launch)),
     ];

@@ -1,4 +1,5 @@
-//! The lines of `status.jsonl`: what Claude tells its status line.
+//! The lines of `status.jsonl`: what Claude tells its status line, and what the hook that a
+//! conversation begins with finds it to have cost before.
 
 use serde_json::Value;
 
@@ -16,6 +17,8 @@ pub struct Status {
     /// The running total of the conversation. It goes on across a resume, and starts again on
     /// `/clear` and from an earlier figure after kill -9.
     pub total: Usd,
+    /// The total is what it had cost when Claude took it up, and nothing else was said.
+    pub began: bool,
     /// How full the context window is.
     pub context_percent: Option<u8>,
     /// Lines added and removed.
@@ -34,7 +37,8 @@ impl Status {
             conversation: self.conversation.clone(),
             total: self.total,
             model: self.model.clone(),
-            gauges: Some(Gauges {
+            began: self.began,
+            gauges: (!self.began).then_some(Gauges {
                 context_percent: self.context_percent,
                 lines_added: self.lines.0,
                 lines_removed: self.lines.1,
@@ -54,6 +58,7 @@ pub fn parse(line: &[u8]) -> Option<Status> {
         conversation: text("/session_id")?,
         total: Usd::from_dollars(cost.get("total_cost_usd")?.as_f64()?)
             .filter(|it| Usd::ZERO <= *it)?,
+        began: value.get("began").and_then(Value::as_bool).unwrap_or_default(),
         // A float is cast with saturation, and the range is cut before it.
         context_percent: percent.map(|it| it.clamp(0.0, 100.0) as u8),
         lines: (count("total_lines_added"), count("total_lines_removed")),
@@ -82,6 +87,8 @@ mod tests {
         for bad in ["", "{}", "{\"session_id\":\"s\",\"cost\":{\"total_cost_usd\":\"1\"}}", "[]"] {
             assert_eq!(parse(bad.as_bytes()), None, "{bad}");
         }
+        let began = b"{\"session_id\":\"s\",\"began\":true,\"cost\":{\"total_cost_usd\":2}}";
+        assert!(parse(began).unwrap().began && !parse(bare).unwrap().began);
         let negative = b"{\"session_id\":\"s\",\"cost\":{\"total_cost_usd\":-1}}";
         assert_eq!(parse(negative), None);
     }

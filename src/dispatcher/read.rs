@@ -301,8 +301,14 @@ impl Reader {
             && self.saved.get(&conversation) != Some(&total)
         {
             self.saved.insert(conversation.clone(), total);
-            let (attempt, gauges, model) = (self.attempt, None, None);
-            let body = EventBody::CostReported { attempt, conversation, total, gauges, model };
+            let body = EventBody::CostReported {
+                attempt: self.attempt,
+                conversation,
+                total,
+                gauges: None,
+                model: None,
+                began: false,
+            };
             read.bodies.push(body);
         }
         read

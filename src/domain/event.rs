@@ -57,8 +57,8 @@ pub enum EventBody {
     DispatchFailed { reason: String },
     /// Something was seen of the session.
     Observed { observation: Observation },
-    /// Claude reported the running total of a conversation: in its status line, with `gauges`, or
-    /// at its end in the transcript's `cost-state`.
+    /// Claude reported the running total of a conversation: in its status line, with `gauges`, at
+    /// its end in the transcript's `cost-state`, or there before it `began` in this launch.
     CostReported {
         attempt: u32,
         conversation: String,
@@ -66,6 +66,8 @@ pub enum EventBody {
         gauges: Option<Gauges>,
         #[serde(default)]
         model: Option<String>,
+        #[serde(default)]
+        began: bool,
     },
     /// The transcript shows a message with its tokens, written `at` by its host's clock; `again` if
     /// the file is read from its start once more.

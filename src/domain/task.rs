@@ -367,12 +367,12 @@ impl Task {
             // What never had a worker cannot have cost anything.
             EventBody::CostReported { .. } | EventBody::TokensCounted { .. }
                 if self.place.is_none() => {}
-            EventBody::CostReported { attempt, conversation, total, gauges, model } => {
+            EventBody::CostReported { attempt, conversation, total, gauges, model, began } => {
                 gauges.iter().for_each(|it| self.usage.show(it));
                 if model.is_some() {
                     self.usage.model_name.clone_from(model);
                 }
-                let shown = gauges.is_some();
+                let shown = gauges.is_some() || *began;
                 let amount = self.usage.report(*attempt, conversation, *total, shown);
                 let from = self.usage.reported_at.replace(at).unwrap_or(at).min(at);
                 if Usd::ZERO < amount {

@@ -90,10 +90,10 @@ fn fingerprint(text: &str) -> u64 {
 /// A total is cumulative for a conversation (Claude Code 2.1.329, measured): it goes on across
 /// `--resume` after a clean end, falls back to the last saved figure after kill -9, and starts at
 /// zero in the conversation that `/clear` opens; `/resume` within Claude brings one up that another
-/// task may have paid for. Readings come from the status line and from the transcript's
-/// `cost-state`, in any order. The transcript goes on over launches and may be read again, so only
-/// a status line, which is of one launch, tells with which figure a launch began: the lowest one,
-/// since the scripts that take two of them down may end in the other order.
+/// task may have paid for. Readings come from the status line, from the transcript's `cost-state` and,
+/// at each beginning, from the last `cost-state` before it, in any order. The transcript goes on over
+/// launches and may be read again, so only the others, which are of one launch, tell with which
+/// figure a launch began: the lowest one, since the first may be taken down last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Meter {
@@ -138,7 +138,7 @@ impl Meter {
     }
 
     /// Takes a reading and returns what was spent since the one before. `shown` says that it is
-    /// the status line's.
+    /// of this launch: the status line's, or the one that it began with.
     pub fn read(&mut self, attempt: u32, conversation: &str, total: Usd, shown: bool) -> Usd {
         let found = self.readings.iter().position(|it| it.conversation == conversation);
         let at = found.unwrap_or(self.readings.len());

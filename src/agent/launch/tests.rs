@@ -14,6 +14,7 @@ use std::{
 use super::*;
 use crate::stdx::time::{Clock, SystemClock};
 
+mod began;
 mod lease;
 
 /// A launch below `root` whose Claude is the given `sh` script; the workspace's name is hostile.

@@ -63,6 +63,9 @@ else
 fi
 
 case $event in
+SessionStart)
+    [ "$size" -gt 60000 ] || sh "$dir/began.sh" "$own"
+    ;;
 PermissionRequest)
     rm -f "$own" "$own.in"
     # Opening waits for a writer. A writer that says nothing withdraws the question.

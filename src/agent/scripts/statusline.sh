@@ -3,7 +3,6 @@
 dir=@DIR@
 umask 077
 # Claude ends the script when there is more to say, which on a busy machine is before this is done.
-# But the first line of a launch tells with which figure it began.
 trap '' TERM HUP INT
 own=$dir/tmp/status.$$
 trap 'rm -f "$own"' EXIT
@@ -15,60 +14,6 @@ if [ "$(wc -c <"$own")" -le 60000 ]; then
 fi
 
 @JUDGE@
-
-# Sets micros to a JSON number of dollars in millionths, rounded to the nearest.
-micros() {
-    whole=$1 part='' shift=0
-    case $whole in
-    *[eE]*)
-        shift=${whole#*[eE]}
-        whole=${whole%%[eE]*}
-        ;;
-    esac
-    case $whole in
-    *.*)
-        part=${whole#*.}
-        whole=${whole%%.*}
-        ;;
-    esac
-    case $whole$part in
-    '' | *[!0-9]*) return 1 ;;
-    esac
-    case $shift in
-    0) ;;
-    -*)
-        shift=${shift#-}
-        number "$shift" && [ "$shift" -le 40 ] || { shift=0 whole=0 part=''; }
-        while [ "$shift" -gt 0 ]; do
-            rest=${whole%?}
-            part=${whole#"$rest"}$part
-            whole=${rest:-0}
-            shift=$((shift - 1))
-        done
-        ;;
-    # More money than there is.
-    *) whole=999999999 part='' ;;
-    esac
-    while :; do
-        case $whole in
-        0?*) whole=${whole#0} ;;
-        *) break ;;
-        esac
-    done
-    [ "${#whole}" -le 9 ] || whole=999999999
-    part=${part}000000
-    rest=${part#??????}
-    micros=$whole${part%"$rest"}
-    while :; do
-        case $micros in
-        0?*) micros=${micros#0} ;;
-        *) break ;;
-        esac
-    done
-    case $rest in
-    [5-9]*) micros=$((micros + 1)) ;;
-    esac
-}
 
 # Writes down what the conversation costs by now, and wakes the watchdog if that is more than the
 # lease allows. A quote in a JSON text has a backslash before it, so no text can pass for a key.

@@ -250,6 +250,7 @@ fn limits_end_the_session() {
         conversation: world.task(&dear.id).unwrap().conversation.clone().unwrap(),
         total: Usd(7),
         gauges: None,
+        began: false,
         model: None,
     };
     round(&mut world, 2, |draft| learn(draft, &dear.id, cost, Timestamp(2)));

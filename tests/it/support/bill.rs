@@ -5,9 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
-use parhelia::domain::usd::Usd;
+use parhelia::{domain::usd::Usd, stdx::time::Timestamp};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -64,19 +65,27 @@ pub struct Totals {
 
 /// Returns what each process of a task says of each conversation it had, in order.
 ///
-/// The status line is called at the start, before anything can have cost, and after every answer.
-/// Where a process ended a conversation in good order, the transcript has a last word on it. Such a
-/// word belongs to the first process whose figures it goes on from.
+/// The status line is called after every answer. Where a process ended a conversation in good order,
+/// the transcript has a last word on it, and the next process goes on from there: what the status
+/// line shows at the start may be lost where the machine is busy.
 pub fn by_claude(run_dir: &Path, config: &Path) -> Vec<(String, Totals)> {
     let mut processes = Vec::new();
     for attempt in 1.. {
-        let path = run_dir.join(format!("a{attempt}/status.jsonl"));
-        let Ok(text) = fs::read_to_string(path) else { break };
-        processes.extend(shown(&text));
+        let dir = run_dir.join(format!("a{attempt}"));
+        let Ok(text) = fs::read_to_string(dir.join("status.jsonl")) else { break };
+        let since = fs::metadata(dir.join("settings.json")).unwrap().modified().unwrap();
+        let since = since.duration_since(UNIX_EPOCH).unwrap().as_millis();
+        let since = Timestamp(i64::try_from(since).unwrap()).rfc3339();
+        for (conversation, mut totals) in shown(&text) {
+            let words = saved(config, &conversation);
+            let before = words.iter().rfind(|it| it.0 < since);
+            totals.first = totals.first.min(before.map_or(Usd::ZERO, |it| it.1));
+            processes.push((conversation, totals));
+        }
     }
     let conversations: BTreeSet<String> = processes.iter().map(|it| it.0.clone()).collect();
     for conversation in conversations {
-        let mut words = saved(config, &conversation).into_iter();
+        let mut words = saved(config, &conversation).into_iter().map(|it| it.1);
         let of: Vec<usize> =
             (0..processes.len()).filter(|it| processes[*it].0 == conversation).collect();
         for (nth, at) in of.iter().enumerate() {
@@ -102,6 +111,10 @@ fn shown(text: &str) -> Vec<(String, Totals)> {
     let mut out: Vec<(String, Totals)> = Vec::new();
     for line in text.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
+        // Parhelia's own word.
+        if line["began"] == true {
+            continue;
+        }
         let total = Usd::from_dollars(line["cost"]["total_cost_usd"].as_f64().unwrap()).unwrap();
         let conversation = line["session_id"].as_str().unwrap();
         match out.iter_mut().find(|it| it.0 == conversation) {
@@ -113,14 +126,20 @@ fn shown(text: &str) -> Vec<(String, Totals)> {
     out
 }
 
-/// Returns the totals that were written to a conversation's transcript when it was ended.
-fn saved(config: &Path, conversation: &str) -> Vec<Usd> {
+/// Returns the totals that were written to a conversation's transcript when it was ended, each with
+/// when the line before it was written.
+fn saved(config: &Path, conversation: &str) -> Vec<(String, Usd)> {
     let mut out = Vec::new();
     for path in transcripts(config, conversation) {
+        let mut written = String::new();
         for line in fs::read_to_string(path).unwrap().lines() {
             let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+            if let Some(time) = line["timestamp"].as_str() {
+                time.clone_into(&mut written);
+            }
             if line["type"] == "cost-state" && line["sessionId"] == conversation {
-                out.push(Usd::from_dollars(line["totalCostUSD"].as_f64().unwrap()).unwrap());
+                let total = Usd::from_dollars(line["totalCostUSD"].as_f64().unwrap()).unwrap();
+                out.push((written.clone(), total));
             }
         }
     }

@@ -39,7 +39,8 @@ fn ceiling(cents: i64) -> Configured {
 pub fn cost(task: &Task, total: Usd) -> EventBody {
     let (attempt, conversation) = (task.attempts, task.conversation.clone());
     let conversation = conversation.unwrap_or_default();
-    EventBody::CostReported { attempt, conversation, total, gauges: None, model: None }
+    let (gauges, model, began) = (None, None, false);
+    EventBody::CostReported { attempt, conversation, total, gauges, model, began }
 }
 
 pub fn spend(world: &mut World, task: &Task, now: i64, total: Usd) {
