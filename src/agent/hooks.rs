@@ -31,6 +31,8 @@ pub struct HookLine {
     pub conversation: Option<String>,
     /// Where Claude writes it.
     pub transcript: Option<HostPath>,
+    /// SessionStart: how long that was in bytes.
+    pub size: Option<u64>,
     /// Claude's id of the prompt that this belongs to.
     pub prompt_id: Option<String>,
     /// The subagent that it happened in, if not the main conversation.
@@ -56,6 +58,7 @@ pub fn parse(line: &[u8]) -> Option<HookLine> {
     let owned = |key: &str| text(payload, key).map(str::to_owned);
     out.conversation = owned("session_id");
     out.transcript = owned("transcript_path").and_then(|it| HostPath::new(it).ok());
+    out.size = envelope.get("size").and_then(Value::as_u64);
     out.prompt_id = owned("prompt_id");
     out.agent = owned("agent_id").filter(|it| !it.is_empty());
     match out.event.as_str() {

@@ -252,6 +252,10 @@ impl Reader {
         if let Some(path) = hook.transcript.filter(|_| hook.agent.is_none()) {
             let file = File::Transcript(path.clone());
             if !self.lines.contains_key(&file) {
+                if let Some(size) = hook.size.filter(|_| takes_up(hook.observation.as_ref())) {
+                    let from = *self.known.entry(self.key(&file)).or_insert(size);
+                    read.offsets.push((self.key(&file), from));
+                }
                 self.open(file.clone());
                 let from = self.lines.get(&file).map_or(0, Lines::position);
                 read.follow.push((file, Watch::Appended { path, from }));
@@ -352,4 +356,14 @@ impl Reader {
         read.see(Observation::Registry { registry });
         read
     }
+}
+
+/// Tells whether Claude takes up a conversation that has a past, which was paid for elsewhere unless
+/// it is known how far its transcript was read: by `/resume` or `/branch`.
+fn takes_up(observation: Option<&Observation>) -> bool {
+    let source = match observation {
+        Some(Observation::ConversationStarted { source, .. }) => source.as_str(),
+        _ => return false,
+    };
+    matches!(source, "resume" | "fork")
 }

@@ -255,6 +255,7 @@ fn both_killed(it: &mut Spender) {
     it.kill_dispatcher();
     it.sandbox.api.open("one");
     it.paid();
+    it.kept();
     let signal = if it.chance(2) == 0 { Signal::KILL } else { Signal::TERM };
     kill_process(claude, signal).unwrap();
     it.start_dispatcher();
@@ -400,10 +401,13 @@ fn session(number: usize, (kind, run, said): Kind, random: Random) -> Outcome {
     run(&mut spender);
     let mut shown = Vec::new();
     let mut told = String::new();
+    let mut counted = 0;
     for id in spender.tasks.clone() {
         spender.id = id;
         spender.stop();
-        shown.push(Usd::from_dollars(spender.view().cost_usd).unwrap());
+        let view = spender.view();
+        shown.push(Usd::from_dollars(view.cost_usd).unwrap());
+        counted += view.tokens.output;
         told.push_str(&spender.told());
     }
     dispatcher::stop(&spender.sandbox);
@@ -431,6 +435,11 @@ fn session(number: usize, (kind, run, said): Kind, random: Random) -> Outcome {
     let less = Usd(rounded) < silent && matches!(said, Said::All | Said::AllAndBegun);
     if more || less {
         let _ = writeln!(faults, "Claude said {claude}, the API answered {api}");
+    }
+    // Some answers are in no transcript, but none is in one twice.
+    let answered = bill::written(&spender.sandbox.api);
+    if answered < counted {
+        let _ = writeln!(faults, "{counted} tokens were counted where {answered} were written");
     }
     let fault = (!faults.is_empty()).then(|| format!("{faults}{told}"));
     Outcome { number, kind, claude, ledger, api, fault }

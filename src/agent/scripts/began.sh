@@ -1,8 +1,11 @@
 #!/bin/sh
-# Writes down with which total Claude takes up a conversation: the last one that its transcript has,
-# since Claude writes one when it leaves a conversation in good order, and only then. The status line
-# would show it first of all, but Claude ends that script, or never starts it, if it has more to
-# say. The hook's line is in the file $1. Made by Parhelia.
+# Tells how a conversation stands that Claude takes up, of which the hook was told what is in the
+# file $1. Made by Parhelia.
+#
+# Prints how long its transcript is, as a part of a JSON object. Writes down its total: the last one
+# that the transcript has, since Claude writes one when it leaves a conversation in good order, and
+# only then. The status line would show that first of all, but Claude ends that script, or never
+# starts it, if it has more to say.
 dir=@DIR@
 exec 2>/dev/null
 umask 077
@@ -31,6 +34,19 @@ case $transcript in
 *) exit 0 ;;
 esac
 
+# Taken up in another directory it is told to be in that one's project, but stays where it was.
+if [ ! -f "$transcript" ]; then
+    for file in "${transcript%/*/*}"/*/"$id.jsonl"; do
+        if [ -f "$file" ]; then
+            [ -f "$transcript" ] && [ "$transcript" -nt "$file" ] || transcript=$file
+        fi
+    done
+fi
+if [ -f "$transcript" ]; then
+    printf '"size":%s,' "$(($(wc -c <"$transcript")))"
+elif [ "$(text source)" = resume ]; then
+    exit 0
+fi
 total=$(grep -a -F '"type":"cost-state","sessionId":"'"$id"'","totalCostUSD":' "$transcript" |
     sed -n 's/^{"type":"cost-state","sessionId":"[A-Za-z0-9-]*","totalCostUSD":\([0-9.eE+-]*\)[,}].*/\1/p' |
     tail -n 1)

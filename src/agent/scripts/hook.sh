@@ -37,9 +37,15 @@ if [ "$event" = PermissionRequest ]; then
     ask="\"ask\":\"$id\","
     exec <"$own.in"
 fi
+at=
+if [ "$event" = SessionStart ]; then
+    tr -d '\n\r' >"$own.in" || exit 0
+    at=$(sh "$dir/began.sh" "$own.in")
+    exec <"$own.in"
+fi
 
 {
-    printf '{"pid":%s,%s"payload":' "$pid" "$ask"
+    printf '{"pid":%s,%s%s"payload":' "$pid" "$ask" "$at"
     tr -d '\n\r'
     printf '}\n'
 } >"$own" || exit 0
@@ -63,9 +69,6 @@ else
 fi
 
 case $event in
-SessionStart)
-    [ "$size" -gt 60000 ] || sh "$dir/began.sh" "$own"
-    ;;
 PermissionRequest)
     rm -f "$own" "$own.in"
     # Opening waits for a writer. A writer that says nothing withdraws the question.
@@ -84,5 +87,5 @@ Stop | StopFailure)
     done
     ;;
 esac
-rm -f "$own"
+rm -f "$own" "$own.in"
 exit 0

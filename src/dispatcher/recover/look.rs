@@ -22,7 +22,7 @@ pub struct Sight {
     pub linked: bool,
     /// Where the conversation is.
     pub transcript: Option<HostPath>,
-    /// Whether anything is written there.
+    /// Whether anything was said there.
     pub written: bool,
     /// The task's branch is in the repository it came from.
     pub branch: bool,
@@ -46,7 +46,10 @@ fi
 [ -n "$3" ] || exit 0
 for file in "$2"/projects/*/"$3.jsonl"; do
     [ -f "$file" ] || continue
-    if [ -s "$file" ]; then put written "$file"; else put transcript "$file"; fi
+    # Without a word of anybody's Claude does not take it for a conversation.
+    word=transcript
+    ! grep -qE '"type":"(user|assistant)"' "$file" || word=written
+    put "$word" "$file"
 done
 for file in "$2"/sessions/*.json; do
     grep -qF "\"$3\"" "$file" 2>/dev/null || continue

@@ -77,17 +77,22 @@ impl Watcher {
     }
 }
 
+/// What Claude 2.1.329 says when it ends, whatever the reason: no answer to why it did.
+const FAREWELL: [&str; 2] = ["Resume this session with:", "claude --resume "];
+
 /// Returns the last line that says something, of a screen with escape sequences.
 fn last_line(screen: &[u8]) -> String {
     let text = String::from_utf8_lossy(screen);
-    let mut last = String::new();
+    let (mut last, mut farewell) = (String::new(), String::new());
     for line in text.lines() {
         let line = one_line(&without_escapes(line), 300);
-        if line.chars().any(char::is_alphanumeric) {
+        if FAREWELL.iter().any(|it| line.trim().starts_with(it)) {
+            farewell = line;
+        } else if line.chars().any(char::is_alphanumeric) {
             last = line;
         }
     }
-    last
+    if last.is_empty() { farewell } else { last }
 }
 
 fn without_escapes(line: &str) -> String {
@@ -101,4 +106,18 @@ fn without_escapes(line: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_what_was_said_before_the_farewell() {
+        let screen = b"\x1b[38;5;211mNo conversation found with session ID: 6d21\x1b[0m\r\n\r\n\
+            \x1b[2mResume this session with:\r\nclaude --resume 6d21\r\n\r\n";
+        assert_eq!(last_line(screen), "No conversation found with session ID: 6d21");
+        assert_eq!(last_line(b"claude --resume 6d21\n\n"), "claude --resume 6d21");
+        assert_eq!(last_line(b"one\ntwo\n---\n"), "two");
+    }
 }

@@ -36,6 +36,12 @@ pub fn of_begun(api: &Api) -> Usd {
     price(api.begun())
 }
 
+/// Returns how many tokens the API wrote, in all answers, also those that were left.
+pub fn written(api: &Api) -> u64 {
+    let answers = api.used().into_iter().chain(api.begun());
+    answers.map(|it| it.1["output_tokens"].as_u64().unwrap_or_default()).sum()
+}
+
 fn price(answers: Vec<(String, Value)>) -> Usd {
     let mut picos = 0;
     for (model, used) in answers {
@@ -144,6 +150,20 @@ fn saved(config: &Path, conversation: &str) -> Vec<(String, Usd)> {
         }
     }
     out
+}
+
+/// Returns how many answers are in transcripts.
+pub fn answers(config: &Path) -> usize {
+    let projects = fs::read_dir(config.join("projects")).into_iter().flatten().flatten();
+    let files = projects.flat_map(|it| fs::read_dir(it.path()).into_iter().flatten().flatten());
+    let texts = files.filter_map(|it| fs::read_to_string(it.path()).ok());
+    let mut found = BTreeSet::new();
+    for text in texts {
+        let lines = text.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+        let answers = lines.filter(|it| it["type"] == "assistant");
+        found.extend(answers.filter_map(|it| Some(it["message"]["id"].as_str()?.to_owned())));
+    }
+    found.len()
 }
 
 fn transcripts(config: &Path, conversation: &str) -> Vec<PathBuf> {

@@ -175,7 +175,11 @@ impl Spender {
         let events = self.events();
         let screen = self.tmux(&["capture-pane", "-p", "-t", &format!("=ph-{}:", self.id)]);
         let own: Vec<_> = self.tasks.iter().map(|it| self.processes(it)).collect();
-        format!("{:#?}\n{}\n{own:#?}\n{screen}", self.view(), events.join("\n"))
+        let view = self.view();
+        let dir = view.run_dir.clone().unwrap_or_default();
+        let last = fs::read(format!("{dir}/a{}/screen", view.attempts)).unwrap_or_default();
+        let last = String::from_utf8_lossy(&last);
+        format!("{view:#?}\n{}\n{own:#?}\n{screen}\n{last}", events.join("\n"))
     }
 
     /// Returns the events of the task, for reading.
@@ -200,8 +204,17 @@ impl Spender {
         Pid::from_raw(pid).unwrap()
     }
 
-    /// Kills Claude.
+    /// Waits until every answer is in a transcript. Claude writes there when it finds the time: one
+    /// that is killed before has no conversation to go on with.
+    pub fn kept(&self) {
+        let config = self.sandbox.home().join(".claude");
+        let kept = || self.sandbox.api.used().len() <= bill::answers(&config);
+        self.find("the answers in the transcript", || kept().then_some(()));
+    }
+
+    /// Kills Claude, which has written down what it was answered.
     pub fn kill_claude(&self) {
+        self.kept();
         kill_process(self.pid(), Signal::KILL).unwrap();
         self.ended();
     }

@@ -1,19 +1,37 @@
 //! With which total a conversation is taken up.
 
 use super::*;
-use crate::{agent::status, domain::usd::Usd};
+use crate::{
+    agent::{hooks, status},
+    domain::usd::Usd,
+};
 
 const ID: &str = "0b9c1a2e-4d5f-4a6b-8c7d-9e0f1a2b3c4d";
 
 /// Has a conversation taken up whose transcript is `text`, and returns what is then told of it.
 fn told(shell: &[&str], text: Option<&str>, title: &str) -> (Option<Usd>, String) {
+    told_of(shell, text, title, false)
+}
+
+fn told_of(
+    shell: &[&str],
+    text: Option<&str>,
+    title: &str,
+    elsewhere: bool,
+) -> (Option<Usd>, String) {
     let root = tempfile::tempdir().unwrap();
     let launch = running(root.path());
     let dir = launch.dir().path().clone();
     fs::create_dir_all(dir.join("spent").as_str()).unwrap();
-    let transcript = root.path().join("a \u{fc} 'b'.jsonl");
+    let projects = root.path().join("the \u{fc} 'projects'");
+    let name = format!("{ID}.jsonl");
+    let (transcript, other) = (projects.join("one").join(&name), projects.join("two"));
+    fs::create_dir_all(&other).unwrap();
+    // In another directory it is told to be where it is not.
+    let at = if elsewhere { other.join(name) } else { transcript.clone() };
     if let Some(text) = text {
-        fs::write(&transcript, text).unwrap();
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        fs::write(&at, text).unwrap();
     }
     let payload = serde_json::json!({
         "session_title": title, "session_id": ID, "transcript_path": transcript,
@@ -23,6 +41,9 @@ fn told(shell: &[&str], text: Option<&str>, title: &str) -> (Option<Usd>, String
     let payload = payload.to_string();
     let output = finish(hook(&launch, shell, "SessionStart", &payload));
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b""[..]), "{shell:?}");
+    let event = hooks::parse(&read(&launch.dir().events())).unwrap();
+    assert_eq!(event.conversation.as_deref(), Some(ID));
+    assert_eq!(event.size, text.map(|it| it.len() as u64), "{shell:?}");
     let line = fs::read(launch.dir().status().as_str()).unwrap_or_default();
     let status = status::parse(&line);
     assert!(status.iter().all(|it| it.began && it.conversation == ID), "{line:?}");
@@ -49,7 +70,9 @@ fn it_is_the_last_one_that_the_transcript_has() {
         // After kill -9 nothing was added.
         let killed = format!("{}{{\"type\":\"assistant\"}}\nnot whole", state(ID, "2.8e-2"));
         assert_eq!(told(shell, Some(&killed), "t").0, Some(Usd(28_000)));
-        for none in [None, Some(""), Some("{\"type\":\"user\"}\n")] {
+        assert_eq!(told_of(shell, Some(&killed), "t", true).0, Some(Usd(28_000)), "{shell:?}");
+        assert_eq!(told(shell, None, "t"), (None, String::new()), "{shell:?}");
+        for none in [Some(""), Some("{\"type\":\"user\"}\n")] {
             assert_eq!(told(shell, none, "t"), (Some(Usd::ZERO), "0 0\n".into()), "{shell:?}");
         }
     }
