@@ -16,11 +16,29 @@ trap '' HUP INT QUIT
 
 @JUDGE@
 
-# Prints Claude's process id while it is this launch's: a number may go to another process.
+# Sets parent to that of the process $1.
+parent() {
+    parent=
+    if [ -r "/proc/$1/stat" ]; then
+        parent=$(sed 's/.*) . //; s/ .*//' "/proc/$1/stat")
+    else
+        parent=$(ps -o ppid= -p "$1")
+        parent=${parent##* }
+    fi
+    number "$parent"
+}
+
+# Sets pid to Claude's process id while it is this launch's, since a number may go to another
+# process: it comes from the launcher, which has a shell of its own around it. If that is gone it is
+# known by its arguments.
 claude() {
     pid=
     read -r pid rest <"$dir/pid"
     number "$pid" && kill -0 "$pid" || return 1
+    if parent "$pid"; then
+        [ "$parent" != "$launcher" ] || return 0
+        parent "$parent" && [ "$parent" = "$launcher" ] && return 0
+    fi
     if [ -r "/proc/$pid/cmdline" ]; then
         tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qF "$dir/"
     else

@@ -18,6 +18,11 @@ struct Watched {
 
 impl Watched {
     fn new(shell: &[&'static str], lease: &[u8]) -> Watched {
+        Watched::of(shell, lease, "$0")
+    }
+
+    /// Its Claude is told in `named` where to write its process id: with `$0` in its arguments.
+    fn of(shell: &[&'static str], lease: &[u8], named: &str) -> Watched {
         let root = tempfile::tempdir().unwrap();
         let launch = running(root.path());
         let dir = launch.dir();
@@ -29,9 +34,11 @@ impl Watched {
         let quick = script.replace("tries=10\n", "tries=2\n");
         assert_ne!(quick, script);
         fs::write(path("lease.sh"), quick).unwrap();
+        let work = "while :; do sleep 0.05; done";
         let claude = Process::new("dash")
-            .args(["-c", "trap 'exit 7' TERM; echo $$ >\"$0\"; while :; do sleep 0.05; done"])
-            .arg(path("pid"))
+            .args(["-c", &format!("trap 'exit 7' TERM; echo $$ >\"{named}\"; {work}")])
+            .args((named == "$0").then(|| path("pid")))
+            .env("PID_FILE", path("pid"))
             .spawn()
             .unwrap();
         wait_until("claude runs", || fs::read(path("pid")).is_ok_and(|it| it.ends_with(b"\n")));
@@ -137,6 +144,14 @@ fn a_lease_that_nobody_renews_ends_claude() {
         let Some(ParkCause::LeaseOver { ended }) = watched.ended() else { panic!("{shell:?}") };
         assert!(ended.0 <= SystemClock.now().0 && SystemClock.now().0 < ended.0 + 10_000);
         let _ = watched.watchdog.wait();
+    });
+}
+
+#[test]
+fn an_agent_is_known_by_its_launcher_whatever_its_arguments_are() {
+    in_all(|shell| {
+        let mut it = Watched::of(shell, &lease(1, 1_000_000, 1_000_000, &[]), "$PID_FILE");
+        assert!(matches!(it.ended(), Some(ParkCause::LeaseOver { .. })), "{shell:?}");
     });
 }
 
