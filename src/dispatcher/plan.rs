@@ -1,5 +1,6 @@
 //! What is due: pure, run whenever something changed and at the moment it asked for. No tick, but
-//! while a worker that costs money lives, which is judged every [`METER_STEP`].
+//! while a worker that costs money lives: that is judged when its price alone reaches a ceiling, and
+//! every [`METER_STEP`] whatever was computed.
 //!
 //! [`METER_STEP`]: crate::domain::budget::METER_STEP
 
@@ -12,6 +13,7 @@ use crate::{
 mod admit;
 mod ceiling;
 mod meter;
+mod moment;
 mod place;
 #[cfg(test)]
 mod tests;

@@ -4,10 +4,11 @@
 //! its worker; what it spends then is taken off the reservation. So spent and reserved together
 //! never pass a ceiling by dispatching, however many tasks come at once. Spending itself can: a
 //! session is parked once a ceiling is reached, and what was under way then is still paid for. That
-//! is at most one response of the model for each session that works, and for a paid worker
-//! [`METER_STEP`] of its price. A dispatcher that has just started judges nothing for as long, so
-//! that sessions first say what happened meanwhile; without one, the watchdog beside a session may
-//! let one response more pass while it asks whether there is more to spend.
+//! is at most one response of the model for each session that works, and what a paid worker costs
+//! while its session is saved and ended: when its price reaches a ceiling is known before, and what
+//! was not is seen within [`METER_STEP`]. A dispatcher that has just started judges nothing for as
+//! long, so that sessions first say what happened meanwhile; without one, the watchdog beside a
+//! session may let one response more pass while it asks whether there is more to spend.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -30,7 +31,7 @@ use crate::{
     },
 };
 
-/// Paid workers are held against the ceilings at least this often.
+/// Paid workers are held against the ceilings at least this often, whatever was computed.
 pub const METER_STEP: Duration = Duration::from_secs(15);
 
 /// Entries for a worker's time are made this often while nothing else asks for them: what was not
@@ -398,9 +399,10 @@ impl Nearness {
 
     /// Returns how near `spent` is to `limit`, with a warning from `threshold`, 0 to 1, on.
     pub fn of(spent: Usd, limit: Usd, threshold: f64) -> Nearness {
+        let warned = Usd((limit.0 as f64 * threshold).round() as i64);
         if limit <= spent {
             Nearness::Exceeded
-        } else if limit.dollars() * threshold <= spent.dollars() {
+        } else if warned <= spent {
             Nearness::Warning
         } else {
             Nearness::Calm

@@ -128,3 +128,27 @@ fn a_ceiling_holds_for_threads_that_race() {
     });
     until(&sandbox, &[("RUNNING", 7), ("PENDING", 3)]);
 }
+
+/// Two workers whose price alone brings their tasks to a ceiling, four seconds apart: the step in
+/// which everything is judged anyhow, once in 15 seconds, cannot come right after both.
+#[test]
+fn a_ceiling_that_a_worker_s_price_reaches_bites_at_that_moment() {
+    let sandbox = stand_in::sandbox(2);
+    let file = sandbox.home().join(".config/parhelia/parhelia.toml");
+    let config = fs::read_to_string(&file).unwrap();
+    // A dime a second.
+    fs::write(file, format!("{config}[local]\ncost_per_hour = 360\n")).unwrap();
+    let ids =
+        ["0.2", "0.6"].map(|it| dispatcher::create(&sandbox, &["--interactive", "--max-cost", it]));
+    for id in &ids {
+        dispatcher::wait_task(&sandbox, id, "to be parked", |it| it["state"] == "PARKED");
+    }
+    dispatcher::stop(&sandbox);
+    let events = dispatcher::events(&dispatcher::store(&sandbox));
+    for id in &ids {
+        let told = events.iter().find(|it| it.task == *id && it.kind == "stop-requested").unwrap();
+        let why = &told.body["cause"]["why"];
+        let late = why["spent"].as_i64().unwrap() - why["ceiling"].as_i64().unwrap();
+        assert!((0..200_000).contains(&late), "{why}");
+    }
+}

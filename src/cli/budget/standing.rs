@@ -340,7 +340,8 @@ mod tests {
             },
             parked: 2,
             overshoot: "a ceiling can be passed by at most one response of the model for each \
-                        working session, and 15 s of each paid worker's price"
+                        working session, and each paid worker's price while its session is saved \
+                        and ended"
                 .into(),
             ..BudgetView::default()
         }

@@ -42,7 +42,8 @@ pub use totals::Ledgered;
 
 /// What the overshoot is bounded by, as `domain::budget` has it.
 const OVERSHOOT: &str = "a ceiling can be passed by at most one response of the model for each \
-                         working session, and 15 s of each paid worker's price";
+                         working session, and each paid worker's price while its session is saved \
+                         and ended";
 /// Bars of spending, and the minutes in each.
 const BARS: i64 = 12;
 const BAR_MINUTES: i64 = 5;

@@ -6,7 +6,10 @@
 use std::time::Duration;
 
 use crate::{
-    dispatcher::{plan::Wake, world::Draft},
+    dispatcher::{
+        plan::{Wake, moment::moment},
+        world::Draft,
+    },
     domain::{
         budget::{ENTRY_STEP, METER_STEP},
         event::EventBody,
@@ -29,11 +32,14 @@ pub(super) fn enter(draft: &mut Draft, now: Timestamp) {
     }
 }
 
-/// Asks to judge again soon while a worker costs money.
+/// Asks to judge again soon while a worker costs money, and when that alone reaches a ceiling.
 pub(super) fn look_again(draft: &Draft, now: Timestamp, wake: &mut Wake) {
-    if draft.live().into_iter().any(is_paid) {
-        wake.reached(before(now, METER_STEP).plus(METER_STEP), now);
+    let live = draft.live();
+    if !live.iter().any(|it| is_paid(it)) {
+        return;
     }
+    let next = before(now, METER_STEP).plus(METER_STEP);
+    wake.reached(moment(draft.budget(), &live, now, next).unwrap_or(next), now);
 }
 
 fn is_paid(task: &Task) -> bool {

@@ -20,6 +20,7 @@ use crate::{
 
 mod books;
 mod clock;
+mod moment;
 mod money;
 mod storm;
 
