@@ -44,7 +44,7 @@ pub fn changes(files: Vec<PathBuf>) -> mpsc::Receiver<()> {
                         let _ = changed.try_send(());
                     }
                 }
-                Some(Frame::Appended { .. } | Frame::Truncated { .. }) => (),
+                Some(Frame::Appended { .. } | Frame::Truncated { .. } | Frame::Synced { .. }) => (),
                 Some(Frame::Lost { .. }) | None => return,
             }
         }

@@ -23,8 +23,9 @@ use crate::{
         world::{Changes, Draft, World},
     },
     domain::{
-        event::{Event, EventBody},
+        event::{Connection, Event, EventBody},
         ids::{TaskId, WorkerId},
+        state::Contact,
         task::Task,
     },
     stdx::{
@@ -37,7 +38,7 @@ use crate::{
 /// Commands and reads that may wait; a client that finds it full waits with them.
 const REQUESTS_CAP: usize = 256;
 /// Facts that may wait; when full, followers stop reading and the bytes stay in their files.
-const FACTS_CAP: usize = 1024;
+const WORDS_CAP: usize = 1024;
 /// Events a slow subscriber may lag behind; past that it is sent a snapshot instead.
 const EVENTS_CAP: usize = 4096;
 /// Inputs decided in one round, so that a flood cannot starve the replies of the first.
@@ -69,6 +70,14 @@ pub struct Published {
     pub view: Option<Box<TaskView>>,
 }
 
+/// What those who watch sessions say.
+enum Word {
+    /// Something was learnt of one.
+    Fact(Fact),
+    /// All that a launch wrote was read, and it runs.
+    CaughtUp(TaskId, u32),
+}
+
 type Read = Box<dyn FnOnce(&World) + Send>;
 
 enum Request {
@@ -80,7 +89,7 @@ enum Request {
 #[derive(Clone)]
 pub struct CoreHandle {
     requests: mpsc::Sender<Request>,
-    facts: mpsc::Sender<Fact>,
+    words: mpsc::Sender<Word>,
     events: broadcast::Sender<Arc<Published>>,
     budget: watch::Sender<u64>,
 }
@@ -110,7 +119,13 @@ impl CoreHandle {
     /// Reports what was learnt; waits while the core is behind.
     pub async fn report(&self, fact: Fact) {
         // Fails only when the dispatcher ends; the files still hold it for the next one.
-        let _ = self.facts.send(fact).await;
+        let _ = self.words.send(Word::Fact(fact)).await;
+    }
+
+    /// Reports that what a launch wrote while nobody looked is reported, and that it runs.
+    pub async fn caught_up(&self, task: TaskId, attempt: u32) {
+        // Fails only when the dispatcher ends.
+        let _ = self.words.send(Word::CaughtUp(task, attempt)).await;
     }
 
     /// Subscribes to events from now on.
@@ -133,7 +148,7 @@ fn ending() -> ApiError {
 /// What a core takes: the other end of a [`CoreHandle`].
 pub struct Inputs {
     requests: mpsc::Receiver<Request>,
-    facts: mpsc::Receiver<Fact>,
+    words: mpsc::Receiver<Word>,
     events: broadcast::Sender<Arc<Published>>,
     budget: watch::Sender<u64>,
 }
@@ -141,16 +156,16 @@ pub struct Inputs {
 /// Returns the way to a core that is to be made, and what to make it with.
 pub fn channel() -> (CoreHandle, Inputs) {
     let (requests_tx, requests) = mpsc::channel(REQUESTS_CAP);
-    let (facts_tx, facts) = mpsc::channel(FACTS_CAP);
+    let (words_tx, words) = mpsc::channel(WORDS_CAP);
     let (events, _) = broadcast::channel(EVENTS_CAP);
     let (budget, _) = watch::channel(0);
     let handle = CoreHandle {
         requests: requests_tx,
-        facts: facts_tx,
+        words: words_tx,
         events: events.clone(),
         budget: budget.clone(),
     };
-    (handle, Inputs { requests, facts, events, budget })
+    (handle, Inputs { requests, words, events, budget })
 }
 
 /// The core itself.
@@ -160,7 +175,7 @@ pub struct Core {
     clock: Arc<dyn Clock>,
     duties: Duties,
     requests: mpsc::Receiver<Request>,
-    facts: mpsc::Receiver<Fact>,
+    words: mpsc::Receiver<Word>,
     events: broadcast::Sender<Arc<Published>>,
     time: Time,
     pulse: Pulse,
@@ -185,7 +200,7 @@ impl Names for RandomNames {
 /// What woke the core.
 enum Input {
     Request(Request),
-    Fact(Fact),
+    Word(Word),
     Due,
     Closed,
 }
@@ -199,7 +214,7 @@ impl Core {
         inputs: Inputs,
         duties: Duties,
     ) -> Core {
-        let Inputs { requests, facts, events, budget } = inputs;
+        let Inputs { requests, words, events, budget } = inputs;
         let stalled = VecDeque::new();
         let (time, pulse) = (Time::new(&*clock), Pulse::new(budget));
         Core {
@@ -208,7 +223,7 @@ impl Core {
             clock,
             duties,
             requests,
-            facts,
+            words,
             events,
             time,
             pulse,
@@ -221,7 +236,8 @@ impl Core {
     pub async fn run(mut self, end: impl Future<Output = ()>) -> Store {
         tokio::pin!(end);
         self.world.live().for_each(|it| self.duties.assign(it));
-        let left = self.world.live().filter_map(nobody_looks).map(Input::Fact).collect();
+        let left = self.world.live().filter_map(nobody_looks);
+        let left = left.map(|it| Input::Word(Word::Fact(it))).collect();
         self.world.settles = money::settles(&self.world, self.clock.now());
         let mut wake = self.round(left).await;
         loop {
@@ -230,8 +246,8 @@ impl Core {
                 biased;
                 () = &mut end => Input::Closed,
                 request = self.requests.recv() => request.map_or(Input::Closed, Input::Request),
-                fact = self.facts.recv(), if self.stalled.is_empty() => {
-                    fact.map_or(Input::Closed, Input::Fact)
+                word = self.words.recv(), if self.stalled.is_empty() => {
+                    word.map_or(Input::Closed, Input::Word)
                 }
                 () = due, if wake.is_some() => Input::Due,
             };
@@ -252,9 +268,9 @@ impl Core {
             if let Ok(request) = self.requests.try_recv() {
                 inputs.push(Input::Request(request));
             } else if self.stalled.is_empty()
-                && let Ok(fact) = self.facts.try_recv()
+                && let Ok(word) = self.words.try_recv()
             {
-                inputs.push(Input::Fact(fact));
+                inputs.push(Input::Word(word));
             } else {
                 break;
             }
@@ -272,6 +288,7 @@ impl Core {
         let mut replies = Vec::new();
         let mut reads = Vec::new();
         let mut facts: Vec<Fact> = self.stalled.drain(..).collect();
+        let mut heard: Vec<TaskId> = Vec::new();
         let mut draft = Draft::new(&self.world);
         money::follow_clock(&mut draft, turned, now);
         for input in inputs {
@@ -280,7 +297,11 @@ impl Core {
                 Input::Request(Request::Command(command, reply)) => {
                     replies.push((reply, decide(&mut draft, &command, now)));
                 }
-                Input::Fact(fact) => facts.push(fact),
+                Input::Word(Word::Fact(fact)) => facts.push(fact),
+                Input::Word(Word::CaughtUp(id, attempt)) => {
+                    answers(&mut draft, &id, attempt, now);
+                    heard.push(id);
+                }
                 Input::Due | Input::Closed => (),
             }
         }
@@ -288,15 +309,22 @@ impl Core {
         let mut wake = plan(&mut draft, now, &mut RandomNames);
         let changes = draft.finish();
         let looks_other = money::touches(&changes);
+        let lost: Vec<TaskId> = money::lost(&changes.events).collect();
         if let Err(error) = self.commit(changes).await {
             tracing::error!(%error, facts = facts.len(), "failed to commit");
             self.failures += 1;
             self.stalled = facts.into();
             replies.iter_mut().for_each(|it| it.1 = Err(error.clone()));
             wake = Some(self.clock.now().plus(RETRY.after(self.failures)));
+            // Whoever was heard says so once, and what was heard is taken in first.
+            money::settle(&mut self.world, &heard);
         } else {
             self.failures = 0;
             self.time.settle();
+            heard.extend(lost);
+            if money::settle(&mut self.world, &heard) {
+                wake = Some(now);
+            }
             wake = self.pulse.beat(&self.world, looks_other, now, wake);
         }
         for (reply, result) in replies {
@@ -338,6 +366,15 @@ impl Core {
             self.duties.money_moved();
         }
         Ok(())
+    }
+}
+
+/// A host that did not answer an earlier dispatcher answers this one, as a session there shows.
+fn answers(draft: &mut Draft, id: &TaskId, attempt: u32, now: Timestamp) {
+    let session = draft.task(id).and_then(|it| it.state.session());
+    if session.is_some_and(|it| it.attempt == attempt && it.contact != Contact::Reachable) {
+        let body = EventBody::ContactChanged { connection: Connection::Regained };
+        learn(draft, id, body, now);
     }
 }
 

@@ -1,15 +1,15 @@
 //! What the core does for money beside planning: it notices that the clock was turned, lets a
 //! start settle, and says when the budget looks another.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::sync::watch;
 
 use crate::{
-    dispatcher::world::{Changes, Draft, World},
+    dispatcher::world::{Changes, Draft, Settling, World},
     domain::{
         budget::{BURN_OVER, METER_STEP},
-        event::EventBody,
+        event::{Connection, Event, EventBody},
         ids::TaskId,
         task::Task,
         usd::Usd,
@@ -73,10 +73,32 @@ pub fn follow_clock(draft: &mut Draft, by_ms: i64, now: Timestamp) {
     }
 }
 
-/// Returns until when workers are neither charged nor ceilings judged, if a worker costs money: the
-/// watchers say meanwhile which sessions ended, and when, while nobody looked.
-pub fn settles(world: &World, now: Timestamp) -> Option<Timestamp> {
-    world.live().any(|it| !it.hourly().is_zero()).then(|| now.plus(METER_STEP))
+/// Returns what is to be waited for before workers are charged and ceilings judged, if a worker
+/// costs money: the watchers say meanwhile which sessions ended, and when, while nobody looked.
+pub fn settles(world: &World, now: Timestamp) -> Option<Settling> {
+    let waits: BTreeSet<TaskId> = paid(world).collect();
+    (!waits.is_empty()).then(|| Settling { until: now.plus(METER_STEP), waits })
+}
+
+fn paid(world: &World) -> impl Iterator<Item = TaskId> {
+    world.live().filter(|it| !it.hourly().is_zero()).map(|it| it.id.clone())
+}
+
+/// Returns the tasks whose hosts did not answer by these events: nothing more can be known of them.
+pub fn lost(events: &[Event]) -> impl Iterator<Item = TaskId> {
+    let lost = EventBody::ContactChanged { connection: Connection::Lost };
+    events.iter().filter(move |it| it.body == lost).map(|it| it.task.clone())
+}
+
+/// Takes in that `heard` need not be waited for any more, nor those that cost nothing any more,
+/// since they ended. Tells whether that was all that was waited for.
+pub fn settle(world: &mut World, heard: &[TaskId]) -> bool {
+    let Some(mut settling) = world.settles.take() else { return false };
+    let paid: BTreeSet<TaskId> = paid(world).collect();
+    settling.waits.retain(|it| paid.contains(it) && !heard.contains(it));
+    let over = settling.waits.is_empty();
+    world.settles = (!over).then_some(settling);
+    over
 }
 
 /// Tells whether the budget looks another after these changes.

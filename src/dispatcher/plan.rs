@@ -34,7 +34,8 @@ pub trait Names {
 /// Adds to `draft` all that is due at `now`; returns when to look again.
 pub fn plan(draft: &mut Draft, now: Timestamp, names: &mut impl Names) -> Option<Timestamp> {
     let mut wake = Wake::default();
-    let settled = draft.base().settles.is_none_or(|it| wake.reached(it, now));
+    let settles = draft.base().settles.as_ref();
+    let settled = settles.is_none_or(|it| wake.reached(it.until, now));
     if settled {
         meter::enter(draft, now);
     }

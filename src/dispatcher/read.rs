@@ -214,7 +214,7 @@ impl Reader {
             }
             (File::Pid, Frame::Whole { bytes: Some(bytes), .. }) => self.pid(&bytes),
             (File::Registry, Frame::Whole { bytes, .. }) => self.registry(bytes.as_deref()),
-            (_, Frame::Whole { .. } | Frame::Lost { .. }) => Read::default(),
+            (_, Frame::Whole { .. } | Frame::Synced { .. } | Frame::Lost { .. }) => Read::default(),
         }
     }
 

@@ -124,7 +124,9 @@ struct Session {
     asks: HashSet<String>,
     /// When to give up waiting for the last words of a session that tmux no longer has.
     gone: Option<Instant>,
-    /// Whether it was seen to run since its host was last reached, so that its end is now.
+    /// Whether all that it wrote before its host was last reached was read.
+    read: bool,
+    /// Whether it was seen to run since then, so that its end is now.
     runs: bool,
 }
 
@@ -138,6 +140,8 @@ pub struct Watcher {
     prompts: broadcast::Sender<Submitted>,
     sessions: HashMap<TaskId, Session>,
     keys: HashMap<u64, (TaskId, File)>,
+    /// Who is read up to the present when the follower says so.
+    syncs: HashMap<u64, TaskId>,
     next_key: u64,
     follower: Option<Follower>,
     servers: Option<Server>,
@@ -174,6 +178,7 @@ impl Watcher {
             prompts,
             sessions: HashMap::new(),
             keys: HashMap::new(),
+            syncs: HashMap::new(),
             next_key: 0,
             follower: None,
             servers: None,
@@ -266,6 +271,7 @@ impl Watcher {
             dialog: false,
             asks: HashSet::new(),
             gone: None,
+            read: false,
             runs: false,
             watched,
         };
@@ -306,6 +312,7 @@ impl Watcher {
         tracing::warn!(host = self.shell.host(), detail, "lost contact");
         self.follower = None;
         self.servers = None;
+        self.syncs.clear();
         self.failures += 1;
         self.redial = Some(Instant::now() + REDIAL.after(self.failures));
         if self.failures == 1 {
@@ -319,12 +326,18 @@ impl Watcher {
 
     async fn follow_all(&mut self, id: &TaskId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
-        session.runs = false;
+        (session.read, session.runs) = (false, false);
         session.keys.drain(..).for_each(|it| {
             self.keys.remove(&it);
         });
         for (file, watch) in session.reader.files() {
             self.follow(id, file, watch).await;
+        }
+        if let Some(follower) = &self.follower {
+            self.next_key += 1;
+            self.syncs.insert(self.next_key, id.clone());
+            // A closed follower says so by its frames.
+            let _ = follower.requests.send(FollowRequest::Sync(self.next_key)).await;
         }
     }
 
@@ -352,6 +365,12 @@ impl Watcher {
     }
 
     async fn frame(&mut self, frame: Frame) {
+        if let Frame::Synced { key } = &frame {
+            let session = self.syncs.remove(key).and_then(|it| self.sessions.get_mut(&it));
+            session.into_iter().for_each(|it| it.read = true);
+            self.survey_within(GATHER);
+            return;
+        }
         let (Frame::Appended { key, .. } | Frame::Truncated { key } | Frame::Whole { key, .. }) =
             &frame
         else {
@@ -368,7 +387,6 @@ impl Watcher {
             return;
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.runs |= matches!((&file, &frame), (File::Exit, Frame::Whole { bytes: None, .. }));
         let read = session.reader.frame(&file, frame);
         self.take(&id, read).await;
     }
@@ -454,9 +472,11 @@ impl Watcher {
             .filter(|id| !rows.iter().any(|row| row.session == id.session_name()))
             .cloned()
             .collect();
-        for (id, session) in &mut self.sessions {
-            if !missing.contains(id) {
-                session.gone = None;
+        for (id, session) in self.sessions.iter_mut().filter(|it| !missing.contains(it.0)) {
+            session.gone = None;
+            if session.read && !session.runs {
+                session.runs = true;
+                self.core.caught_up(id.clone(), session.watched.attempt).await;
             }
         }
         for id in missing {

@@ -38,9 +38,19 @@ pub struct World {
     pub providers: Vec<ProviderFacts>,
     /// What may be spent, and what was.
     pub budget: Budget,
-    /// Until then workers are not charged, nor ceilings judged: a session that ended while no
-    /// dispatcher looked says so first. Nothing where there is nothing to wait for.
-    pub settles: Option<Timestamp>,
+    /// While this is so, workers are not charged, nor ceilings judged. Nothing where there is
+    /// nothing to wait for.
+    pub settles: Option<Settling>,
+}
+
+/// What a dispatcher waits for before it judges money: a session that ended while none looked, or
+/// after the clock was turned, says so first, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settling {
+    /// The longest wait.
+    pub until: Timestamp,
+    /// The tasks that were not heard of yet.
+    pub waits: BTreeSet<TaskId>,
 }
 
 /// What planning must know of a provider.

@@ -6,9 +6,10 @@
 //! session is parked once a ceiling is reached, and what was under way then is still paid for. That
 //! is at most one response of the model for each session that works, and what a paid worker costs
 //! while its session is saved and ended: when its price reaches a ceiling is known before, and what
-//! was not is seen within [`METER_STEP`]. A dispatcher that has just started judges nothing for as
-//! long, so that sessions first say what happened meanwhile; without one, the watchdog beside a
-//! session may let one response more pass while it asks whether there is more to spend.
+//! was not is seen within [`METER_STEP`]. A dispatcher that has just started judges nothing until
+//! paid workers' sessions have said what happened meanwhile, for as long at most; without one, the
+//! watchdog beside a session may let one response more pass while it asks whether there is more to
+//! spend.
 
 use std::{
     collections::{BTreeMap, VecDeque},

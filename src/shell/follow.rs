@@ -73,6 +73,11 @@ pub enum Frame {
         /// The content.
         bytes: Option<Vec<u8>>,
     },
+    /// All that is there of the files asked for before was delivered.
+    Synced {
+        /// The one given to [`FollowRequest::Sync`].
+        key: u64,
+    },
     /// The channel broke; no further frame follows.
     Lost {
         /// What is known of why.
@@ -87,6 +92,8 @@ pub enum FollowRequest {
     Add(u64, Watch),
     /// Stop watching it.
     Remove(u64),
+    /// Say [`Frame::Synced`] once what is there of the files asked for before is delivered.
+    Sync(u64),
 }
 
 /// A channel of frames. Dropping it ends the watching.

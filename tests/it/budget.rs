@@ -129,26 +129,49 @@ fn a_ceiling_holds_for_threads_that_race() {
     until(&sandbox, &[("RUNNING", 7), ("PENDING", 3)]);
 }
 
+/// A sandbox in which a worker costs a dime a second.
+fn dear() -> Sandbox {
+    let sandbox = stand_in::sandbox(2);
+    let file = sandbox.home().join(".config/parhelia/parhelia.toml");
+    let config = fs::read_to_string(&file).unwrap();
+    fs::write(file, format!("{config}[local]\ncost_per_hour = 360\n")).unwrap();
+    sandbox
+}
+
+/// Waits until a task is parked at a ceiling, and returns what it had spent, in micro-dollars, and
+/// the ceiling.
+fn bitten(sandbox: &Sandbox, id: &str) -> (i64, i64) {
+    dispatcher::wait_task(sandbox, id, "to be parked", |it| it["state"] == "PARKED");
+    let events = dispatcher::events(&dispatcher::store(sandbox));
+    let told = events.iter().find(|it| it.task == id && it.kind == "stop-requested").unwrap();
+    let why = &told.body["cause"]["why"];
+    (why["spent"].as_i64().unwrap(), why["ceiling"].as_i64().unwrap())
+}
+
 /// Two workers whose price alone brings their tasks to a ceiling, four seconds apart: the step in
 /// which everything is judged anyhow, once in 15 seconds, cannot come right after both.
 #[test]
 fn a_ceiling_that_a_worker_s_price_reaches_bites_at_that_moment() {
-    let sandbox = stand_in::sandbox(2);
-    let file = sandbox.home().join(".config/parhelia/parhelia.toml");
-    let config = fs::read_to_string(&file).unwrap();
-    // A dime a second.
-    fs::write(file, format!("{config}[local]\ncost_per_hour = 360\n")).unwrap();
+    let sandbox = dear();
     let ids =
         ["0.2", "0.6"].map(|it| dispatcher::create(&sandbox, &["--interactive", "--max-cost", it]));
     for id in &ids {
-        dispatcher::wait_task(&sandbox, id, "to be parked", |it| it["state"] == "PARKED");
+        let (spent, ceiling) = bitten(&sandbox, id);
+        assert!((0..200_000).contains(&(spent - ceiling)), "{spent} of {ceiling}");
     }
-    dispatcher::stop(&sandbox);
-    let events = dispatcher::events(&dispatcher::store(&sandbox));
-    for id in &ids {
-        let told = events.iter().find(|it| it.task == *id && it.kind == "stop-requested").unwrap();
-        let why = &told.body["cause"]["why"];
-        let late = why["spent"].as_i64().unwrap() - why["ceiling"].as_i64().unwrap();
-        assert!((0..200_000).contains(&late), "{why}");
-    }
+}
+
+/// That sessions first say what happened while there was no dispatcher takes no 15 seconds.
+#[test]
+fn a_ceiling_bites_as_soon_as_a_dispatcher_knows_what_runs() {
+    let sandbox = dear();
+    let id = dispatcher::create(&sandbox, &["--interactive"]);
+    dispatcher::wait_task(&sandbox, &id, "to be there", |it| it["activity"] == "idle");
+    dispatcher::kill(&sandbox).unwrap();
+    sandbox.ok(&["daemon", "start"]);
+    let before = dispatcher::task(&sandbox, &id)["cost_usd"].as_f64().unwrap();
+    sandbox.ok(&["budget", "set", "0.01", "--task", &id]);
+    let (spent, _) = bitten(&sandbox, &id);
+    let late = spent - (before * 1e6) as i64;
+    assert!((0..500_000).contains(&late), "{late}");
 }

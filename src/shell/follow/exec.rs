@@ -74,6 +74,7 @@ pub(super) async fn start<S: Shell + ?Sized>(
         channel,
         style: style.unwrap_or(found),
         files: BTreeMap::new(),
+        syncs: Vec::new(),
         frames: frames_tx.clone(),
     };
     tokio::spawn(async move {
@@ -229,6 +230,8 @@ struct Watching {
     channel: Channel,
     style: Style,
     files: BTreeMap<u64, File>,
+    /// Who is to be told once nothing more waits; one per request, which wait in a bounded channel.
+    syncs: Vec<u64>,
     frames: mpsc::Sender<Frame>,
 }
 
@@ -248,6 +251,9 @@ impl Watching {
             let busy = !self.files.is_empty() && self.tick().await?;
             if busy {
                 continue;
+            }
+            for key in std::mem::take(&mut self.syncs) {
+                self.frames.send(Frame::Synced { key }).await.map_err(|_| NOBODY)?;
             }
             let pause = async {
                 if self.files.is_empty() {
@@ -277,6 +283,7 @@ impl Watching {
             FollowRequest::Remove(key) => {
                 self.files.remove(&key);
             }
+            FollowRequest::Sync(key) => self.syncs.push(key),
         }
     }
 

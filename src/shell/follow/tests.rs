@@ -15,6 +15,7 @@ struct Watched {
     appended: HashMap<u64, Vec<u8>>,
     truncated: HashMap<u64, usize>,
     whole: HashMap<u64, Vec<Option<Vec<u8>>>>,
+    synced: Vec<u64>,
 }
 
 impl Watched {
@@ -24,6 +25,7 @@ impl Watched {
             appended: HashMap::new(),
             truncated: HashMap::new(),
             whole: HashMap::new(),
+            synced: Vec::new(),
         }
     }
 
@@ -61,6 +63,7 @@ impl Watched {
                         assert_ne!(seen.last(), Some(&bytes), "{what}: only differences");
                         seen.push(bytes);
                     }
+                    Frame::Synced { key } => self.synced.push(key),
                     Frame::Lost { detail } => panic!("{what}: lost: {detail}"),
                 }
             }
@@ -442,4 +445,30 @@ async fn files_of_one_directory_share_a_watch_that_goes_with_the_last() {
         }
     };
     tokio::time::timeout(LIMIT, freed).await.expect("the watch is freed");
+}
+
+#[tokio::test]
+async fn all_that_is_there_is_delivered_before_it_is_synced() {
+    for by in ALL {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let long = vec![b'x'; 5 * FRAME_MAX + 1];
+        std::fs::write(path("log"), &long).unwrap();
+        std::fs::write(path("small"), b"s").unwrap();
+        let mut watched = start(by).await;
+        watched.appended(1, &path("log"), 0).await;
+        watched.whole(2, &path("small")).await;
+        watched.whole(3, &path("none")).await;
+        watched.follower.requests.send(FollowRequest::Sync(7)).await.unwrap();
+        watched.until("synced", |it| !it.synced.is_empty()).await;
+        assert_eq!(watched.appended.get(&1).map(Vec::len), Some(long.len()), "{by:?}");
+        assert_eq!(watched.whole.get(&2), Some(&vec![Some(b"s".to_vec())]), "{by:?}");
+        assert_eq!((watched.whole.get(&3), &watched.synced[..]), (None, &[7][..]), "{by:?}");
+        // Once for each time it is asked for, also where nothing is watched.
+        for key in [1, 2, 3] {
+            watched.follower.requests.send(FollowRequest::Remove(key)).await.unwrap();
+        }
+        watched.follower.requests.send(FollowRequest::Sync(8)).await.unwrap();
+        watched.until("synced again", |it| it.synced[..] == [7, 8]).await;
+    }
 }

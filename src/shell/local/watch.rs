@@ -67,6 +67,7 @@ fn start_with(
         interest: HashMap::new(),
         queue: VecDeque::new(),
         slow: BTreeSet::new(),
+        syncs: Vec::new(),
         frames: frames_tx.clone(),
         overflow,
         _events: events_tx,
@@ -149,6 +150,8 @@ struct Watching {
     /// Files to look at now, in turn, so that one that grows fast does not starve the others.
     queue: VecDeque<u64>,
     slow: BTreeSet<u64>,
+    /// Who is to be told once the queue is empty; one per request, which wait in a bounded channel.
+    syncs: Vec<u64>,
     frames: mpsc::Sender<Frame>,
     overflow: Arc<AtomicBool>,
     /// Keeps the channel open when there is no watcher.
@@ -164,7 +167,7 @@ impl Watching {
         let mut slow_tick = tokio::time::interval(SLOW_TICK);
         slow_tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let busy = !self.queue.is_empty();
+            let busy = !self.queue.is_empty() || !self.syncs.is_empty();
             let slow = !self.slow.is_empty();
             tokio::select! {
                 biased;
@@ -179,9 +182,11 @@ impl Watching {
                     }
                 }
                 () = std::future::ready(()), if busy => {
-                    if let Some(key) = self.queue.pop_front()
-                        && self.step(key).await.is_err()
-                    {
+                    let done = match self.queue.pop_front() {
+                        Some(key) => self.step(key).await,
+                        None => self.synced().await,
+                    };
+                    if done.is_err() {
                         return;
                     }
                 }
@@ -193,6 +198,7 @@ impl Watching {
         let (key, watch) = match request {
             FollowRequest::Add(key, watch) => (key, watch),
             FollowRequest::Remove(key) => return self.remove(key),
+            FollowRequest::Sync(key) => return self.syncs.push(key),
         };
         self.remove(key);
         let (path, kind) = match watch {
@@ -323,6 +329,14 @@ impl Watching {
                 }
             }
         }
+    }
+
+    /// Says that all was delivered. Fails when nobody takes frames any more.
+    async fn synced(&mut self) -> Result<(), mpsc::error::SendError<Frame>> {
+        for key in std::mem::take(&mut self.syncs) {
+            self.frames.send(Frame::Synced { key }).await?;
+        }
+        Ok(())
     }
 
     /// Looks at one file and delivers what is new. Fails when nobody takes frames any more.

@@ -315,7 +315,7 @@ impl Reader {
                             }
                         }
                     }
-                    Some(Frame::Truncated { .. } | Frame::Whole { .. }) => (),
+                    Some(Frame::Truncated { .. } | Frame::Whole { .. } | Frame::Synced { .. }) => (),
                     Some(Frame::Lost { .. }) | None => return,
                 },
                 // A lag loses nothing here but the news of another transcript.

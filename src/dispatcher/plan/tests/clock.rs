@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::{
-    dispatcher::money::{Time, follow_clock},
+    dispatcher::money::{Time, follow_clock, lost, settle, settles},
     domain::{budget::Configured, event::Connection, ledger::Entry},
     stdx::{
         day::Zone,
@@ -66,7 +66,7 @@ fn a_day_has_what_was_spent_in_it() {
     let over =
         |ended_at| EventBody::SessionEnded { code: Some(0), detail: String::new(), ended_at };
     let now = midnight + 5 * DAY / 2;
-    world.settles = Some(Timestamp(now + 1));
+    world.settles = settles(&world, Timestamp(now));
     let ended = Some(Timestamp(midnight + DAY + HOUR));
     let made = entries(&mut world, now, |draft| learn(draft, &it.id, over(ended), Timestamp(now)));
     let cut = [
@@ -89,9 +89,9 @@ fn what_settles_is_neither_charged_nor_judged() {
     let (it, waits) = (task(0, 1), task(0, 2));
     run(&mut world, &it, 0);
     world.budget.configured.all = Some(usd(10));
-    world.settles = Some(Timestamp(10 * HOUR + 15_000));
+    world.settles = settles(&world, Timestamp(10 * HOUR));
     let wake = round(&mut world, 10 * HOUR, |_| ());
-    assert_eq!(wake, world.settles);
+    assert_eq!(wake, Some(Timestamp(10 * HOUR + 15_000)));
     submit(&mut world, &waits, 10 * HOUR);
     assert_eq!(name(&world, &waits), "PENDING");
     let ended_at = Some(Timestamp(1000));
@@ -102,6 +102,46 @@ fn what_settles_is_neither_charged_nor_judged() {
     round(&mut world, 10 * HOUR + 15_000, |_| ());
     assert_eq!(world.budget.accounts.total, usd(1));
     assert_eq!(name(&world, &waits), "DISPATCHED");
+}
+
+/// Three paid workers that no dispatcher looked at for a day.
+fn unlooked_at() -> (World, [Task; 3]) {
+    let mut world = paid();
+    let tasks = [1, 2, 3].map(|it| task(0, it));
+    tasks.iter().for_each(|it| run(&mut world, it, 0));
+    world.budget.configured.all = Some(usd(10));
+    world.settles = settles(&world, Timestamp(DAY));
+    (world, tasks)
+}
+
+#[test]
+fn nothing_settles_longer_than_until_all_that_cost_were_heard_of() {
+    let (mut world, [ends, runs, far]) = unlooked_at();
+    let stopping = |world: &World, it: &Task| {
+        world.task(&it.id).unwrap().state.session().and_then(|it| it.stopping).is_some()
+    };
+    assert!(!settle(&mut world, std::slice::from_ref(&runs.id)));
+    let over = EventBody::SessionEnded {
+        code: Some(0),
+        detail: String::new(),
+        ended_at: Some(Timestamp(1000)),
+    };
+    round(&mut world, DAY + 10, |draft| learn(draft, &ends.id, over, Timestamp(DAY + 10)));
+    assert!(!settle(&mut world, &[]));
+    round(&mut world, DAY + 20, |_| ());
+    assert!(!stopping(&world, &runs));
+    let gone = EventBody::ContactChanged { connection: Connection::Lost };
+    let mut draft = Draft::new(&world);
+    learn(&mut draft, &far.id, gone, Timestamp(DAY + 30));
+    let changes = draft.finish();
+    let heard: Vec<TaskId> = lost(&changes.events).collect();
+    world.merge(changes);
+    assert!(settle(&mut world, &heard) && world.settles.is_none());
+    round(&mut world, DAY + 30, |_| ());
+    assert!(stopping(&world, &runs) && stopping(&world, &far));
+    // What ended was charged for until it did.
+    assert_eq!(world.task(&ends.id).unwrap().usage.spent(), usd(1));
+    assert!(!settle(&mut world, &[]));
 }
 
 #[test]
