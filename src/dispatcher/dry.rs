@@ -5,13 +5,17 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     agent::launch::session_argv,
     api::{budget::Estimate, error::ApiError, types::DryRun},
-    dispatcher::{estimate, http::App, launch, world::World},
+    dispatcher::{
+        estimate,
+        http::App,
+        launch,
+        plan::admission,
+        world::{Draft, World},
+    },
     domain::{
-        budget::{Ceiling, Refusal},
         ids::WorkerId,
         ledger::hourly,
         task::{Place, Task},
-        usd::Usd,
     },
     shell::Command,
     stdx::time::Timestamp,
@@ -72,37 +76,13 @@ pub async fn run(
 /// whether it could begin there by the budget.
 pub fn estimate(world: &World, task: &Task, target: &str, now: Timestamp) -> Estimate {
     let guess = estimate::estimate(world, task.spec.kind);
-    let need = guess.need(world.budget.configured.reserve, task.spec.max_cost);
-    let standings = world.budget.standings(world.live(), now);
-    let counts = |ceiling: &Ceiling| match ceiling {
-        Ceiling::All | Ceiling::Day => true,
-        Ceiling::Host(name) => name == target,
-    };
-    let refusal =
-        standings.iter().filter(|it| counts(&it.ceiling)).find_map(|it| it.admits(need).err());
+    let (need, admission) = admission(&Draft::new(world), task, target, now);
     Estimate {
         tasks: guess.tasks as u64,
         median_usd: guess.history.map(|it| it.median.dollars()),
         high_usd: guess.history.map(|it| it.high.dollars()),
         reserve_usd: need.dollars(),
         text: guess.text(task.spec.kind),
-        refused: refusal.map(|it| refused(&it)),
+        refused: admission.reason().map(str::to_owned),
     }
-}
-
-fn refused(it: &Refusal) -> String {
-    let of = match &it.ceiling {
-        Ceiling::All => String::new(),
-        Ceiling::Day => " of the day".to_owned(),
-        Ceiling::Host(name) => format!(" of {name}"),
-    };
-    let left = (it.limit - it.spent - it.reserved).max(Usd::ZERO);
-    let held = match it.reserved.is_zero() {
-        true => String::new(),
-        false => format!(", {} reserved by others", it.reserved),
-    };
-    format!(
-        "it would reserve {}, and {left} is left of the ceiling ({}){of}: {} spent{held}",
-        it.need, it.limit, it.spent
-    )
 }

@@ -38,6 +38,11 @@ impl Zone {
         TimeZone::get(name).ok().map(Zone)
     }
 
+    /// Returns the minute of `at` as people write it there: `2026-11-21 00:06`.
+    pub fn minute(&self, at: Timestamp) -> String {
+        instant(at).to_zoned(self.0.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+    }
+
     /// Returns the day in which `at` lies.
     pub fn day(&self, at: Timestamp) -> Day {
         Day(instant(at).to_zoned(self.0.clone()).date())
@@ -87,6 +92,7 @@ mod tests {
         assert_eq!(hours("2026-10-25T12:00:00Z"), 25);
         assert_eq!(hours("2026-11-21T12:00:00Z"), 24);
         assert_eq!(berlin.day(at("2026-11-21T23:00:00Z")).to_string(), "2026-11-22");
+        assert_eq!(berlin.minute(at("2026-11-21T23:06:59Z")), "2026-11-22 00:06");
     }
 
     proptest! {

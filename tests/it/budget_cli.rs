@@ -164,9 +164,35 @@ fn a_parked_task_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_waits_for_midnight_says_until_when_and_how_to_go_on_now() {
+    let sandbox = sandbox("[budget]\nmax_daily_cost = 10\nreserve_usd = 0.5\n");
+    let id = create(&sandbox, &["gate"]);
+    until(&sandbox, &id, "RUNNING");
+    sandbox.ok(&["task", "park", &id]);
+    until(&sandbox, &id, "PARKED");
+    sandbox.ok(&["budget", "set", "0.5", "--day"]);
+    let told = sandbox.run(&["task", "unpark", &id]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    // Not that it waits for a prompt: it is not there yet.
+    assert_eq!(told.stderr, "", "{told:?}");
+    let waits = until(&sandbox, &id, "PENDING");
+    let reason = waits["reason"].as_str().unwrap();
+    assert!(told.stdout.contains(reason), "{told:?}");
+    let clock = reason.strip_prefix("waiting for midnight (").unwrap().split_once(')').unwrap().0;
+    assert!(clock.len() == 16 && clock.ends_with(" 00:00"), "{reason}");
+    let ways = ["set 1 --day", "set none --day", "set USD --task ID"];
+    assert!(ways.iter().all(|it| reason.contains(&format!("(parhelia budget {it})"))), "{reason}");
+    stand_in::open(&sandbox);
+    sandbox.ok(&["budget", "set", "none", "--day"]);
+    wait_task(&sandbox, &id, "to go on", |it| !it["session"].is_null());
+}
+
+#[test]
 fn what_the_budget_does_not_let_begin_says_the_ways_out_and_exits_with_8() {
     let sandbox = sandbox("[budget]\ndefault_ceiling_usd = 10\nreserve_usd = 20.0\n");
     let plan = sandbox.ok(&["task", "create", "leave", "--dry-run"]);
+    // In the words in which it would be refused.
+    assert!(plan.contains("Task would exceed budget ceiling ($10.00): $0.00 spent"), "{plan}");
     assert!(plan.contains("Estimate: no history: 0 generic tasks have ended"), "{plan}");
     assert!(plan.contains("Could not begin now by the budget: "), "{plan}");
     for how in [&["leave"][..], &["leave", "--sync"]] {

@@ -49,13 +49,17 @@ pub fn admission(draft: &Draft, task: &Task, provider: &str, now: Timestamp) -> 
 pub(super) struct Purse {
     configured: Configured,
     standings: Vec<Standing>,
+    /// When the day ends, as people write it.
+    midnight: String,
     guesses: HashMap<TaskKind, Guess>,
 }
 
 impl Purse {
     pub(super) fn new(draft: &Draft, now: Timestamp) -> Purse {
         let configured = draft.budget().configured.clone();
-        Purse { configured, standings: draft.standings(now), guesses: HashMap::new() }
+        let zone = &draft.budget().zone;
+        let midnight = zone.minute(zone.tomorrow(now));
+        Purse { configured, standings: draft.standings(now), midnight, guesses: HashMap::new() }
     }
 
     /// Returns what a task is to reserve: what nine in ten of its type did not pass, and never
@@ -71,7 +75,7 @@ impl Purse {
     pub(super) fn admits(&self, provider: &str, need: Usd) -> Admission {
         let over = self.standings.iter().filter(|it| counts(&it.ceiling, provider));
         let refusals = over.filter_map(|it| it.admits(need).err());
-        refusals.map(|it| judge(&it)).max().unwrap_or(Admission::Granted)
+        refusals.map(|it| judge(&it, &self.midnight)).max().unwrap_or(Admission::Granted)
     }
 
     /// Reserves so much for a task that begins on a provider.
@@ -89,7 +93,7 @@ fn counts(ceiling: &Ceiling, provider: &str) -> bool {
     }
 }
 
-fn judge(refusal: &Refusal) -> Admission {
+fn judge(refusal: &Refusal, midnight: &str) -> Admission {
     let Refusal { ceiling, limit, need, .. } = refusal;
     if refusal.may_pass() {
         // What others reserved and spent changes all the time: only what stays is said.
@@ -102,8 +106,10 @@ fn judge(refusal: &Refusal) -> Admission {
     }
     if *ceiling == Ceiling::Day && Usd::ZERO < *limit && need <= limit {
         return Admission::Tomorrow(format!(
-            "waiting for midnight: it needs {need}, and the ceiling ({limit}) of the day has no \
-             room for that; raise it ({})",
+            "waiting for midnight ({midnight}), when it begins by itself: it needs {need}, and the \
+             ceiling ({limit}) of the day has no room for that. To go on now: raise it ({}); set \
+             none (parhelia budget set none --day); or let it need less (parhelia budget set USD \
+             --task ID)",
             raise(refusal)
         ));
     }
