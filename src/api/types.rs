@@ -163,6 +163,17 @@ pub struct Retry {
     pub caller_env: Env,
 }
 
+/// Lets a parked task go on.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Unpark {
+    /// What to ask; nothing leaves it waiting for a prompt.
+    pub prompt: Option<String>,
+    /// As in [`CreateTask`]; the old values are kept where a name is left out.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub caller_env: Env,
+}
+
 /// A prompt for a live session.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]

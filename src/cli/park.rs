@@ -4,14 +4,16 @@ use crate::{
     api::{
         client::Client,
         error::{ApiError, ErrorKind},
+        types,
         view::TaskView,
     },
     cli::{
         args::task::{Park, Unpark},
         budget,
         context::Context,
+        create::caller_env,
         out::{Done, Failure},
-        sync,
+        prompt, sync,
         view::change_line,
     },
     stdx::text::one_line,
@@ -41,6 +43,12 @@ pub async fn park(context: &Context, args: &Park) -> Done {
 
 /// Lets parked tasks go on.
 pub async fn unpark(context: &Context, args: &Unpark) -> Done {
+    let prompt = match &args.prompt {
+        Some(text) => Some(prompt::from_argument(text, std::io::stdin().lock())?),
+        None => None,
+    };
+    context.setup.check()?;
+    let how = types::Unpark { prompt, caller_env: caller_env(&context.setup.settings)? };
     let client = context.client().await?;
     let ids = match args.all {
         true => budget::parked(&client).await?,
@@ -51,12 +59,25 @@ pub async fn unpark(context: &Context, args: &Unpark) -> Done {
     }
     let mut status = 0;
     for id in &ids {
-        match client.unpark(id).await {
-            Ok(task) => say(context, &task)?,
+        match client.unpark_with(id, &how).await {
+            Ok(task) => {
+                say(context, &task)?;
+                // One that is queued first has more to say.
+                let begins = task.state != "PENDING" && task.conversation.is_some();
+                if how.prompt.is_none() && begins && !context.out.json {
+                    waits_for_prompt(context, &task);
+                }
+            }
             Err(error) => status = failed(context, &error),
         }
     }
     Ok(status)
+}
+
+/// Says of a task that goes on where it was how it is asked for something.
+pub fn waits_for_prompt(context: &Context, task: &TaskView) {
+    let id = one_line(&task.id, 40);
+    context.out.note(&format!("It waits for a prompt: parhelia session prompt {id} \"…\""));
 }
 
 /// Looks every task up before the first is touched, so that a slip does nothing.

@@ -8,10 +8,10 @@ use crate::{
         context::Context,
         create::caller_env,
         out::{Done, Failure},
+        park::waits_for_prompt,
         prompt,
         view::change_line,
     },
-    stdx::text::one_line,
 };
 
 /// Goes on with a task.
@@ -47,8 +47,7 @@ pub fn told(context: &Context, task: &TaskView, waits: bool) -> Result<(), Failu
         false => out.line(&change_line(task, out.paint))?,
     }
     if waits && !out.json {
-        let id = one_line(&task.id, 40);
-        out.note(&format!("It waits for a prompt: parhelia session prompt {id} \"…\""));
+        waits_for_prompt(context, task);
     }
     Ok(())
 }

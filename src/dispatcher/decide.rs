@@ -37,8 +37,9 @@ pub enum Command {
     Record { id: TaskId, body: EventBody },
     /// Interrupt and save a task and release its worker.
     Park { id: TaskId },
-    /// Let a parked task go on.
-    Unpark { id: TaskId },
+    /// Let a parked task go on, with a prompt if there is one. `kept` if the store has one that
+    /// the launch was to begin with which was parked before it began.
+    Unpark { id: TaskId, prompt: Option<Vec<u8>>, kept: bool },
     /// Change the most that a task may cost.
     Cap { id: TaskId, max_cost: Option<Usd> },
     /// Set a ceiling; nothing lets the configuration's word hold again.
@@ -67,7 +68,7 @@ impl Command {
             | Command::View { id, .. }
             | Command::Reopen { id }
             | Command::Park { id }
-            | Command::Unpark { id }
+            | Command::Unpark { id, .. }
             | Command::Cap { id, .. }
             | Command::Checkpoint { task: id, .. }
             | Command::Record { id, .. } => Some(id),
@@ -100,7 +101,9 @@ pub fn decide(draft: &mut Draft, command: &Command, now: Timestamp) -> Result<()
         | Command::SetCeiling { .. }
         | Command::ResetBudget => Ok(()),
         Command::Park { .. } => money::park(draft, &task, now),
-        Command::Unpark { .. } => money::unpark(draft, &task, now),
+        Command::Unpark { prompt, kept, .. } => {
+            money::unpark(draft, &task, (prompt.as_ref(), *kept), now)
+        }
         Command::Cap { max_cost, .. } => {
             emit(draft, id, EventBody::Capped { max_cost: *max_cost }, now)
         }

@@ -231,6 +231,16 @@ impl Store {
         self.read(move |it| query::prompt(it, &task)).await
     }
 
+    /// Tells whether `task` has a prompt of its own for that launch.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub async fn has_prompt(&self, task: &TaskId, launch: u32) -> Result<bool, StoreError> {
+        let task = task.clone();
+        self.read(move |it| query::has_prompt(it, &task, launch)).await
+    }
+
     /// Returns the kept final answer of `task`.
     ///
     /// # Errors

@@ -61,6 +61,14 @@ pub fn prompt(source: &Source, task: &TaskId) -> Result<Option<Vec<u8>>, StoreEr
     bytes(source, "SELECT body FROM prompts WHERE task = ?1 ORDER BY ordinal DESC LIMIT 1", task)
 }
 
+/// Tells whether there is a prompt of `task` for a launch.
+pub fn has_prompt(source: &Source, task: &TaskId, launch: u32) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM prompts WHERE task = ?1 AND ordinal = ?2";
+    let mut statement = source.connection.prepare_cached(sql);
+    let found = statement.as_mut().map_err(|it| StoreError::of_sqlite(&source.path, it));
+    found?.exists((task.as_str(), launch)).map_err(|it| StoreError::of_sqlite(&source.path, &it))
+}
+
 /// Reads the final answer of `task`.
 pub fn answer(source: &Source, task: &TaskId) -> Result<Option<Vec<u8>>, StoreError> {
     bytes(source, "SELECT body FROM answers WHERE task = ?1", task)

@@ -248,6 +248,34 @@ fn values_reach_the_agent_byte_for_byte_and_nothing_else() {
     nothing_was_run(&sandbox);
 }
 
+#[test]
+fn what_is_unparked_is_given_the_caller_s_values_of_now_and_its_prompt() {
+    let mut sandbox = stand_in::sandbox(1);
+    sandbox.set("STAND_IN_ENV", "1");
+    sandbox.set("ANTHROPIC_AUTH_TOKEN", "hunter2-old");
+    let id = create(&sandbox, &["--env", "STAND_IN_ENV", "gate"]);
+    wait_task(&sandbox, &id, "to work", |it| it["activity"] == "working");
+    sandbox.ok(&["task", "park", &id]);
+    wait_task(&sandbox, &id, "to be parked", |it| it["state"] == "PARKED");
+    sandbox.set("ANTHROPIC_AUTH_TOKEN", "hunter2-new");
+    let said = sandbox.run(&["task", "unpark", &id, "--prompt", "go on and gate"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(!said.stderr.contains("waits for a prompt"), "{said:?}");
+    wait_task(&sandbox, &id, "to work again", |it| it["activity"] == "working");
+    let given = |what: &str, word: &str| {
+        stand_in::words(&sandbox, what, &id).contains(&word.as_bytes().to_vec())
+    };
+    assert!(given("argv", "go on and gate"));
+    assert!(given("env", "ANTHROPIC_AUTH_TOKEN=hunter2-new") && given("env", "STAND_IN_ENV=1"));
+    sandbox.ok(&["session", "kill", "--yes", &id]);
+    wait_task(&sandbox, &id, "to have ended", |it| it["session"].is_null());
+    dispatcher::stop(&sandbox);
+    // Neither the store nor the log has any of it.
+    let kept = files_with(&sandbox.state(), b"hunter2");
+    assert_eq!(kept, [sandbox.state().join(format!("env/{id}.json"))]);
+    assert!(files_with(&sandbox.state(), b"hunter2-old").is_empty());
+}
+
 /// Returns the files under `dir` that hold `bytes`.
 fn files_with(dir: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();

@@ -7,6 +7,7 @@ use crate::api::{
     budget::{BudgetView, Costs, CostsBy, Entries, History, SetBudget, TaskCosts},
     client::{Client, task_path},
     error::ApiError,
+    types::Unpark,
     view::TaskView,
 };
 
@@ -80,8 +81,13 @@ impl Client {
         self.send(Method::POST, &task_path(id, "/park"), &()).await
     }
 
-    /// Lets a parked task go on.
+    /// Lets a parked task go on, with the environment that it was given before.
     pub async fn unpark(&self, id: &str) -> Result<TaskView, ApiError> {
-        self.send(Method::POST, &task_path(id, "/unpark"), &()).await
+        self.unpark_with(id, &Unpark::default()).await
+    }
+
+    /// Lets a parked task go on as `how` says.
+    pub async fn unpark_with(&self, id: &str, how: &Unpark) -> Result<TaskView, ApiError> {
+        self.send(Method::POST, &task_path(id, "/unpark"), how).await
     }
 }

@@ -229,7 +229,7 @@ pub struct Park {
 /// dispatched. Nothing is ever unparked by itself.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Examples: parhelia task unpark abcd
+Examples: parhelia task unpark abcd --prompt \"Go on\"
           parhelia budget set 80 && parhelia task unpark --all")]
 pub struct Unpark {
     /// The tasks: their ids or unique prefixes
@@ -240,6 +240,10 @@ pub struct Unpark {
     /// All that are parked
     #[arg(long, short)]
     pub all: bool,
+
+    /// What to ask, or - to read it from stdin; without one they wait for a prompt
+    #[arg(long, short, value_name = "TEXT|-", allow_hyphen_values = true)]
+    pub prompt: Option<OsString>,
 }
 
 /// A task that is to be ended or deleted.

@@ -83,19 +83,39 @@ pub fn park(draft: &mut Draft, task: &Task, now: Timestamp) -> Result<(), ApiErr
     emit(draft, &task.id, EventBody::StopRequested { cause: StopCause::Parked { why } }, now)
 }
 
-/// Lets a parked task go on where it was, or from the start if it never began.
-pub fn unpark(draft: &mut Draft, task: &Task, now: Timestamp) -> Result<(), ApiError> {
+/// Lets a parked task go on where it was, or from the start if it never began. A prompt for it may
+/// come now, or be there since the launch that was parked before it began.
+pub fn unpark(
+    draft: &mut Draft,
+    task: &Task,
+    (prompt, kept): (Option<&Vec<u8>>, bool),
+    now: Timestamp,
+) -> Result<(), ApiError> {
     if !matches!(task.state, TaskState::Parked { .. }) {
         let what = format!("{} is not parked: it is {}", task.id, task.state.name());
         return Err(ApiError::new(ErrorKind::Conflict, what)
             .hint(format!("see parhelia task show {}", task.id)));
     }
     room(draft, task, now)?;
-    let next = match task.conversation {
-        Some(_) => Next::Resume { with_prompt: false },
-        None => task.next.clone(),
+    let next = match (&task.conversation, prompt) {
+        (Some(_), Some(_)) => Next::Resume { with_prompt: true },
+        (None, Some(_)) => return Err(begins_anew(task)),
+        (Some(_), None) if !kept => Next::Resume { with_prompt: false },
+        (_, None) => task.next.clone(),
     };
-    emit(draft, &task.id, EventBody::Retried { next }, now)
+    emit(draft, &task.id, EventBody::Retried { next }, now)?;
+    if let Some(prompt) = prompt {
+        draft.keep_prompt(&task.id, task.attempts + 1, prompt.clone());
+    }
+    Ok(())
+}
+
+fn begins_anew(task: &Task) -> ApiError {
+    let id = &task.id;
+    let what = format!("{id} never began: it has a prompt of its own");
+    ApiError::new(ErrorKind::Conflict, what)
+        .hint(format!("let it begin with that: parhelia task unpark {id}"))
+        .hint(format!("or with another: parhelia task retry {id} --prompt \"…\""))
 }
 
 /// Refuses what would be parked or refused at once, so that the task stays as it is. Where there

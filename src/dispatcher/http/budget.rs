@@ -14,11 +14,14 @@ use crate::{
     api::{
         budget::{BudgetView, CeilingView, SetBudget, SourcesView},
         error::{ApiError, ErrorKind},
+        types::{Env, Unpark},
         view::TaskView,
     },
     dispatcher::{
+        core::store_error,
+        create::{self, check_prompt},
         decide::Command,
-        http::{Answer, App, Body, Ctx, tasks},
+        http::{Answer, App, Body, Ctx, MaybeBody, tasks},
         recover::Means,
         world::World,
     },
@@ -164,14 +167,28 @@ pub async fn park(ctx: Ctx, Path(id): Path<String>) -> Answer<TaskView> {
 
 /// Lets a parked task go on where it was.
 #[utoipa::path(post, path = "/v1/tasks/{id}/unpark", params(("id" = String, Path)),
+    request_body = Option<Unpark>,
     responses((status = 200, body = TaskView), (status = 404, body = ApiError),
         (status = 409, body = ApiError)))]
-pub async fn unpark(ctx: Ctx, Path(id): Path<String>) -> Answer<TaskView> {
+pub async fn unpark(
+    ctx: Ctx,
+    Path(id): Path<String>,
+    MaybeBody(how): MaybeBody<Unpark>,
+) -> Answer<TaskView> {
+    if let Some(prompt) = &how.prompt {
+        check_prompt(prompt, false)?;
+    }
     let task = tasks::find(&ctx, id).await?;
     if task.conversation.is_some() && matches!(task.state, TaskState::Parked { .. }) {
         Means::from(&**ctx).may_go_on(&task).await?;
     }
-    ctx.core.command(Command::Unpark { id: task.id.clone() }).await?;
+    // The next launch's own prompt: of a retry that was parked before it began.
+    let kept = ctx.store.has_prompt(&task.id, task.attempts + 1).await;
+    let kept = kept.map_err(|it| store_error(&it))?;
+    let id = task.id.clone();
+    create::add_env(&ctx.home, &id, &Env::default(), &how.caller_env).await?;
+    let prompt = how.prompt.map(String::into_bytes);
+    ctx.core.command(Command::Unpark { id, prompt, kept }).await?;
     Ok(Json(tasks::view(&ctx, &task.id).await?))
 }
 

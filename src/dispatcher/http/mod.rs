@@ -24,13 +24,14 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, FromRequest, Request, rejection::JsonRejection},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use serde::de::DeserializeOwned;
 use tokio::{net::UnixListener, sync::watch};
 
 use crate::{
@@ -108,6 +109,25 @@ where
             Ok(Json(value)) => Ok(Body(value)),
             Err(error) => Err(Problem(ApiError::new(ErrorKind::Invalid, error.body_text()))),
         }
+    }
+}
+
+/// A JSON body that may be left out.
+pub struct MaybeBody<T>(pub T);
+
+impl<T, S> FromRequest<S> for MaybeBody<T>
+where
+    T: Default + DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<MaybeBody<T>, Problem> {
+        if !request.headers().contains_key(CONTENT_TYPE) {
+            return Ok(MaybeBody(T::default()));
+        }
+        let Body(it) = Body::<Option<T>>::from_request(request, state).await?;
+        Ok(MaybeBody(it.unwrap_or_default()))
     }
 }
 

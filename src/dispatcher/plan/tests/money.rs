@@ -157,11 +157,25 @@ fn a_day_s_ceiling_waits_for_midnight() {
     submit(&mut world, &second, noon);
     assert_eq!(
         reason(&world, &second),
-        "waiting for midnight: it needs $1.00, and the ceiling ($1.50) of the day has no room for \
-         that; raise it (parhelia budget set 3 --day)"
+        "waiting for midnight (2024-10-05 00:00), when it begins by itself: it needs $1.00, and the \
+         ceiling ($1.50) of the day has no room for that. To go on now: raise it (parhelia budget \
+         set 3 --day); set none (parhelia budget set none --day); or let it need less (parhelia \
+         budget set USD --task ID)"
     );
     let wake = round(&mut world, noon, |_| ());
     assert_eq!(wake, Some(Timestamp(20_001 * DAY)));
+    // The third way out: what is left is enough for it then.
+    let mut less = task(0, 3);
+    less.spec.max_cost = Some(usd(60));
+    submit(&mut world, &less, noon);
+    assert_eq!(name(&world, &less), "PENDING");
+    let cap = Command::Cap { id: less.id.clone(), max_cost: Some(usd(50)) };
+    round(&mut world, noon, |draft| decide(draft, &cap, Timestamp(noon)).unwrap());
+    assert_eq!(name(&world, &less), "DISPATCHED");
+    let cancel = Command::Stop { id: less.id.clone(), session_only: false };
+    round(&mut world, noon, |draft| decide(draft, &cancel, Timestamp(noon)).unwrap());
+    let failed = EventBody::DispatchFailed { reason: "r".into() };
+    round(&mut world, noon, |draft| learn(draft, &less.id, failed, Timestamp(noon)));
     round(&mut world, 20_001 * DAY, |_| ());
     assert_eq!(name(&world, &second), "DISPATCHED");
     let mut huge = task(0, 3);
@@ -212,7 +226,7 @@ fn at_the_ceiling_what_spends_is_parked_and_what_waits_is_left_alone() {
     assert_eq!((name(&world, &idle), stopping(&world, &idle)), ("RUNNING", cause));
     end(&mut world, &busy, 21_000);
     assert_eq!(name(&world, &busy), "PARKED");
-    let unpark = Command::Unpark { id: busy.id.clone() };
+    let unpark = Command::Unpark { id: busy.id.clone(), prompt: None, kept: false };
     let mut refused = None;
     round(&mut world, 22_000, |draft| refused = decide(draft, &unpark, Timestamp(22_000)).err());
     assert!(refused.unwrap().message.starts_with("Task would exceed budget ceiling ($3.00)"));
@@ -280,7 +294,7 @@ fn a_ceiling_of_its_own_bites_by_time_too() {
     round(&mut world, HOUR / 2, |_| ());
     assert_eq!(stopping(&world, &it), parked(Scope::Task, usd(50), usd(50)));
     end(&mut world, &it, HOUR / 2 + 1);
-    let unpark = Command::Unpark { id: it.id.clone() };
+    let unpark = Command::Unpark { id: it.id.clone(), prompt: None, kept: false };
     let mut refused = None;
     round(&mut world, HOUR, |draft| refused = decide(draft, &unpark, Timestamp(HOUR)).err());
     let refused = refused.unwrap();
@@ -339,4 +353,55 @@ fn a_question_that_waits_costs_nothing() {
     see(&mut world, &it, 3, &[Observation::Registry { registry }]);
     spend(&mut world, &it, 4, usd(100));
     assert_eq!(stopping(&world, &it), None);
+}
+
+/// Has a task that a person parks, as it was when it was parked, go on.
+fn unpark(world: &mut World, it: &Task, prompt: Option<&str>, kept: bool) -> Result<(), String> {
+    let prompt = prompt.map(|it| it.as_bytes().to_vec());
+    let command = Command::Unpark { id: it.id.clone(), prompt, kept };
+    let mut draft = Draft::new(world);
+    let done = decide(&mut draft, &command, Timestamp(9)).map_err(|it| it.message);
+    let changes = draft.finish();
+    world.merge(changes);
+    done
+}
+
+fn park(world: &mut World, it: &Task) {
+    let command = Command::Park { id: it.id.clone() };
+    round(world, 8, |draft| decide(draft, &command, Timestamp(8)).unwrap());
+}
+
+#[test]
+fn what_goes_on_is_asked_what_was_meant_for_it() {
+    let next = |world: &World, it: &Task| world.task(&it.id).unwrap().next.clone();
+    let mut world = world(1, Usd::ZERO, ceiling(1000));
+    let (began, never) = (task(0, 1), task(0, 2));
+    run(&mut world, &began, 1);
+    submit(&mut world, &never, 2);
+    park(&mut world, &never);
+    let refused = unpark(&mut world, &never, Some("p"), false).unwrap_err();
+    assert!(refused.ends_with("never began: it has a prompt of its own"), "{refused}");
+    assert_eq!(unpark(&mut world, &never, None, false), Ok(()));
+    assert_eq!(next(&world, &never), Next::Fresh);
+    park(&mut world, &never);
+    for (prompt, with_prompt) in [(Some("go on"), true), (None, false)] {
+        park(&mut world, &began);
+        end(&mut world, &began, 9);
+        assert_eq!(unpark(&mut world, &began, prompt, false), Ok(()));
+        assert_eq!(next(&world, &began), Next::Resume { with_prompt });
+        round(&mut world, 10, |_| ());
+        round(&mut world, 10, |draft| learn(draft, &began.id, EventBody::Launched, Timestamp(10)));
+    }
+    // A retry with a prompt that was parked before it began still has it.
+    park(&mut world, &began);
+    end(&mut world, &began, 11);
+    let again = Command::Retry { id: began.id.clone(), resume: true, prompt: Some(b"p".to_vec()) };
+    let mut draft = Draft::new(&world);
+    decide(&mut draft, &again, Timestamp(12)).unwrap();
+    let waits = Command::Park { id: began.id.clone() };
+    decide(&mut draft, &waits, Timestamp(12)).unwrap();
+    let changes = draft.finish();
+    world.merge(changes);
+    assert_eq!(unpark(&mut world, &began, None, true), Ok(()));
+    assert_eq!(next(&world, &began), Next::Resume { with_prompt: true });
 }
