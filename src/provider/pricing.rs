@@ -123,6 +123,9 @@ pub fn list() -> &'static List {
 
 /// Returns what a worker of `provider` with these requirements costs; nothing of a provider that
 /// the list does not have.
+///
+/// By what is asked for, which is all that is charged where a worker cannot use more: a provider
+/// that bills by [`Billing::Most`] is to be told so when a worker is made.
 pub fn prices(provider: &str, requirements: &Requirements, plain: Plain) -> Vec<Price> {
     let asked = |amount: Option<u32>, plain: u64| {
         // Asking for less than a worker has anyhow does not make it smaller.
@@ -147,11 +150,6 @@ pub fn prices(provider: &str, requirements: &Requirements, plain: Plain) -> Vec<
 fn factor(provider: &str, area: Area) -> f64 {
     let found = LIST.region.iter().find(|it| it.provider == provider && it.area == area);
     found.map_or(1.0, |it| it.factor)
-}
-
-/// Returns how much of a resource is charged for where the larger of request and use is.
-pub fn billed(request_milli: u64, actual_milli: u64) -> u64 {
-    request_milli.max(actual_milli)
 }
 
 impl Own {
@@ -222,11 +220,6 @@ mod tests {
         assert_eq!(there.last().map(Price::hourly), Some(Usd(1_033_200)));
         assert_eq!(there.first().map(|it| it.milli_units), Some(125));
         assert_eq!(prices("elsewhere", &asked(4, 32, None), PLAIN), []);
-    }
-
-    #[test]
-    fn the_larger_of_request_and_use_is_charged_for() {
-        assert_eq!((billed(2000, 500), billed(2000, 3500)), (2000, 3500));
     }
 
     #[test]
