@@ -236,6 +236,7 @@ impl Core {
     pub async fn run(mut self, end: impl Future<Output = ()>) -> Store {
         tokio::pin!(end);
         self.world.live().for_each(|it| self.duties.assign(it));
+        self.world.newest_first().for_each(|it| self.duties.release(it));
         let left = self.world.live().filter_map(nobody_looks);
         let left = left.map(|it| Input::Word(Word::Fact(it))).collect();
         self.world.settles = money::settles(&self.world, self.clock.now());

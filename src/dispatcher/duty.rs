@@ -7,7 +7,12 @@ use tokio::task::JoinHandle;
 
 use crate::{
     dispatcher::{Crew, end, launch, typing, watch::WatchRequest},
-    domain::{ids::TaskId, state::TaskState, task::Task},
+    domain::{
+        event::EventBody,
+        ids::{TaskId, WorkerId},
+        state::TaskState,
+        task::{Claimed, Task},
+    },
     stdx::backoff::Backoff,
 };
 
@@ -31,12 +36,14 @@ enum Duty {
 pub struct Duties {
     crew: Arc<Crew>,
     current: HashMap<TaskId, (Duty, JoinHandle<()>)>,
+    /// Workers that are being given back.
+    releases: HashMap<WorkerId, JoinHandle<()>>,
 }
 
 impl Duties {
     /// Creates the duties of `crew`.
     pub fn new(crew: Arc<Crew>) -> Duties {
-        Duties { crew, current: HashMap::new() }
+        Duties { crew, current: HashMap::new(), releases: HashMap::new() }
     }
 
     /// Sees to it that what the task's state asks for is being done.
@@ -67,21 +74,19 @@ impl Duties {
         self.crew.leases.look();
     }
 
-    /// Gives back the worker of a task whose session is over, in the background: harmless to
-    /// repeat. A provider that never answers knows its workers itself.
-    pub fn release(&self, task: &Task) {
-        let Some(place) = task.place.clone() else { return };
-        let (crew, task) = (Arc::clone(&self.crew), task.id.clone());
-        tokio::spawn(async move {
-            for failures in 1..=RELEASES_MAX {
-                let Ok(provider) = crew.hosts.provider(&place.provider) else { return };
-                match provider.release(&place.worker).await {
-                    Ok(()) => return,
-                    Err(error) => tracing::warn!(%task, %error, "failed to give a worker back"),
-                }
-                tokio::time::sleep(AGAIN.after(failures)).await;
+    /// Gives back the workers of a task that nothing works on any more, in the background, and has
+    /// that written down: what a dispatcher did not come to do, the next one does. Harmless to
+    /// repeat. A provider that never answers, or whose task was deleted meanwhile, knows its
+    /// workers itself.
+    pub fn release(&mut self, task: &Task) {
+        self.releases.retain(|_, job| !job.is_finished());
+        for claimed in task.unreleased() {
+            if self.releases.contains_key(&claimed.worker) {
+                continue;
             }
-        });
+            let job = give_back(Arc::clone(&self.crew), task.id.clone(), claimed.clone());
+            self.releases.insert(claimed.worker.clone(), tokio::spawn(job));
+        }
     }
 
     /// Ends all jobs; sessions keep running, and what was half done is taken up at the next start.
@@ -91,6 +96,21 @@ impl Duties {
             // The only outcome of interest is that it no longer runs.
             let _ = job.await;
         }
+    }
+}
+
+async fn give_back(crew: Arc<Crew>, task: TaskId, claimed: Claimed) {
+    for failures in 1..=RELEASES_MAX {
+        let Ok(provider) = crew.hosts.provider(&claimed.provider) else { return };
+        match provider.release(&claimed.worker).await {
+            Ok(()) => {
+                let body = EventBody::Released { worker: claimed.worker };
+                launch::record(&crew, &task, body).await;
+                return;
+            }
+            Err(error) => tracing::warn!(%task, %error, "failed to give a worker back"),
+        }
+        tokio::time::sleep(AGAIN.after(failures)).await;
     }
 }
 

@@ -66,7 +66,7 @@ pub async fn launch(crew: &Crew, task: &Task) {
 }
 
 /// Reports an event, however long the store cannot take it.
-async fn record(crew: &Crew, id: &TaskId, body: EventBody) {
+pub async fn record(crew: &Crew, id: &TaskId, body: EventBody) {
     let mut failures = 0;
     loop {
         let order = Order::Record { id: id.clone(), body: body.clone() };

@@ -47,6 +47,7 @@ impl EventBody {
                 format!("session ended with status {code}")
             }
             EventBody::SessionEnded { code: None, detail, .. } => format!("session lost: {detail}"),
+            EventBody::Released { worker } => format!("{worker} given back"),
             EventBody::Reopened => "reopened".into(),
             EventBody::Retried { next: Next::Fresh } => "retried from the start".into(),
             EventBody::Retried { next: Next::Resume { .. } } => "resumed".into(),

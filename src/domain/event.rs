@@ -104,6 +104,8 @@ pub enum EventBody {
         #[serde(default)]
         ended_at: Option<Timestamp>,
     },
+    /// A worker was given back to its provider.
+    Released { worker: WorkerId },
     /// A person took up the open session of a finished task.
     Reopened,
     /// It shall run again.
@@ -239,6 +241,7 @@ impl EventBody {
             EventBody::Completed => "completed",
             EventBody::Failed { .. } => "failed",
             EventBody::SessionEnded { .. } => "session-ended",
+            EventBody::Released { .. } => "released",
             EventBody::Reopened => "reopened",
             EventBody::Retried { .. } => "retried",
             EventBody::Viewing { .. } => "viewing",

@@ -12,6 +12,7 @@ pub mod checkpoint;
 pub mod describe;
 pub mod event;
 pub mod evidence;
+pub mod hold;
 pub mod ids;
 pub mod ledger;
 pub mod state;

@@ -17,7 +17,10 @@ use crate::{
     stdx::time::Timestamp,
 };
 
-pub use crate::domain::usage::{Meter, Usage};
+pub use crate::domain::{
+    hold::{Claimed, Hold},
+    usage::{Meter, Usage},
+};
 
 /// Everything the dispatcher holds of a task. The prompt and the answer are kept apart, in the
 /// store, because each may be a megabyte.
@@ -60,18 +63,9 @@ pub struct Task {
     /// The checkpoint it was made of.
     #[serde(default)]
     pub origin: Option<Origin>,
-    /// What its newest launch reserved.
+    /// What its launches hold.
     #[serde(default)]
     pub hold: Option<Hold>,
-}
-
-/// What a launch reserved of the budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
-    /// What it was thought to cost.
-    pub amount: Usd,
-    /// What the task had cost before.
-    pub before: Usd,
 }
 
 /// How a launch begins.
@@ -304,6 +298,9 @@ impl Task {
                 self.go(&transition, at)?;
                 entries = self.give_back(ended_at.unwrap_or(at).min(at));
             }
+            EventBody::Released { worker } => {
+                self.hold.iter_mut().for_each(|it| it.released(worker));
+            }
             EventBody::Reopened => {
                 self.go(&Transition::Reopened, at)?;
                 if let Some(session) = self.state.session_mut() {
@@ -354,7 +351,8 @@ impl Task {
         if self.next == Next::Fresh {
             self.usage.meter.begin(conversation);
         }
-        self.hold = Some(Hold { amount: *reserved, before: self.usage.spent() });
+        let claimed = Claimed { worker: worker.clone(), provider: provider.clone() };
+        self.hold = Some(Hold::after(self.hold.take(), claimed, *reserved, self.usage.spent()));
         self.usage.reported_at = Some(at);
         let meter = WorkerMeter::new(worker.clone(), provider.clone(), prices, at);
         self.usage.worker = Some(meter);
@@ -422,12 +420,21 @@ impl Task {
 
     /// Returns what it may still spend of what it reserved. A finished task holds nothing.
     pub fn reserved(&self, now: Timestamp) -> Usd {
-        match self.hold {
+        match &self.hold {
             Some(hold) if self.state.holds_slot() => {
                 (hold.amount - (self.spent(now) - hold.before)).max(Usd::ZERO)
             }
             _ => Usd::ZERO,
         }
+    }
+
+    /// Returns the workers that nothing works on any more and that are not known to be given back.
+    pub fn unreleased(&self) -> impl Iterator<Item = &Claimed> {
+        let works =
+            matches!(self.state, TaskState::Dispatched { .. }) || self.state.session().is_some();
+        let used = self.place.as_ref().filter(|_| works).map(|it| &it.worker);
+        let held = self.hold.iter().flat_map(|it| &it.workers);
+        held.filter(move |it| Some(&it.worker) != used)
     }
 
     /// Charges for its worker up to `at`.

@@ -39,6 +39,7 @@ mod real_other_user;
 mod real_recover;
 mod real_runaway;
 mod real_table;
+mod releases;
 mod sandbox;
 mod support;
 mod terminals;

@@ -198,7 +198,7 @@ fn history_replaces_what_is_reserved_of_the_unknown() {
     }
     let new = task(0, 9);
     submit(&mut world, &new, 9);
-    assert_eq!(world.task(&new.id).unwrap().hold.unwrap().amount, usd(50));
+    assert_eq!(world.task(&new.id).unwrap().hold.as_ref().unwrap().amount, usd(50));
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn a_ceiling_of_its_own_bites_by_time_too() {
     round(&mut world, HOUR, |draft| decide(draft, &cap, Timestamp(HOUR)).unwrap());
     round(&mut world, HOUR, |draft| decide(draft, &unpark, Timestamp(HOUR)).unwrap());
     let task = world.task(&it.id).unwrap();
-    assert_eq!((task.state.name(), task.hold.unwrap().amount), ("DISPATCHED", usd(50)));
+    assert_eq!((task.state.name(), task.hold.as_ref().unwrap().amount), ("DISPATCHED", usd(50)));
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn act(world: &mut World, now: i64, which: usize, deed: &Deed) {
         Deed::Spend(part) => {
             let launched = EventBody::Launched;
             round(world, now, |draft| learn(draft, &it.id, launched, Timestamp(now)));
-            let hold = it.hold.unwrap();
+            let hold = it.hold.clone().unwrap();
             let total =
                 it.usage.model.0.max(hold.before.0 + hold.amount.0 * i64::from(*part) / 100);
             spend(world, &it, now, Usd(total));
