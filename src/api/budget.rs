@@ -202,6 +202,65 @@ pub struct CostLine {
     pub usd: f64,
 }
 
+/// What each turn of a task cost.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
+#[serde(default)]
+pub struct TaskTurns {
+    /// The task.
+    pub task: String,
+    /// What people call it.
+    pub name: String,
+    /// The newest first.
+    pub turns: Vec<TurnCost>,
+    /// How many turns there were before those, and what they cost.
+    pub earlier: TurnsSum,
+    /// What models cost before the first turn.
+    pub outside: TurnsSum,
+    /// What workers cost, up to this moment.
+    pub workers_usd: f64,
+    /// All of it.
+    pub total_usd: f64,
+}
+
+/// A turn, with what Claude says it cost. A figure that is told after the next prompt counts for
+/// the next turn.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
+#[serde(default)]
+pub struct TurnCost {
+    /// Its number in the task, from 1 on.
+    pub number: u64,
+    /// The launch.
+    pub attempt: u32,
+    /// When it began.
+    #[schema(value_type = i64)]
+    pub began: Timestamp,
+    /// When it ended; nothing while it runs.
+    #[schema(value_type = Option<i64>)]
+    pub ended: Option<Timestamp>,
+    /// `works`, `done`, `failed`, `interrupted` or `cut off`.
+    pub how: String,
+    /// The first line of what was asked.
+    pub asked: String,
+    /// Whether Claude asked itself, as at the end of a background task.
+    pub by_claude: bool,
+    /// What models cost.
+    pub usd: f64,
+    /// Tokens.
+    pub tokens: TokensView,
+}
+
+/// A sum over turns.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
+#[serde(default)]
+pub struct TurnsSum {
+    /// How many turns.
+    pub turns: u64,
+    /// What models cost.
+    pub usd: f64,
+    /// Tokens.
+    pub tokens: TokensView,
+}
+
 /// An entry of the ledger. Amounts are whole micro-dollars too, for sums without rounding.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct EntryView {

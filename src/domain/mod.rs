@@ -17,5 +17,6 @@ pub mod ids;
 pub mod ledger;
 pub mod state;
 pub mod task;
+pub mod turns;
 pub mod usage;
 pub mod usd;

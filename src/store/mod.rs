@@ -127,6 +127,8 @@ pub struct Query {
     pub before: Option<u64>,
     /// Of these kinds ([`crate::domain::event::EventBody::kind`]); empty admits all.
     pub kinds: Vec<String>,
+    /// Of observations only those that are stored under these words; empty admits all.
+    pub seen: Vec<String>,
     /// Decided then or later. Has no index: without a task it looks at every event in range.
     pub since: Option<Timestamp>,
     /// At most so many events, not counting skipped ones.
@@ -142,6 +144,7 @@ impl Default for Query {
             after_seq: 0,
             before: None,
             kinds: Vec::new(),
+            seen: Vec::new(),
             since: None,
             limit: 1000,
             newest_first: false,

@@ -139,14 +139,25 @@ fn statement(query: &Query) -> Result<(String, Vec<Value>), StoreError> {
     if !query.kinds.is_empty() {
         // One parameter whatever the number of kinds, so there are few distinct statements.
         sql.push_str(" AND kind IN (SELECT value FROM json_each(?))");
-        let kinds = serde_json::to_string(&query.kinds).map_err(|it| StoreError::Unstorable {
-            what: "a list of kinds".into(),
-            detail: it.to_string(),
-        })?;
-        params.push(Value::Text(kinds));
+        params.push(list(&query.kinds)?);
+    }
+    if !query.seen.is_empty() {
+        sql.push_str(
+            " AND (kind != 'observed' OR json_extract(body, '$.observation.seen') IN
+                (SELECT value FROM json_each(?)))",
+        );
+        params.push(list(&query.seen)?);
     }
     sql.push_str(if query.newest_first { " ORDER BY seq DESC" } else { " ORDER BY seq" });
     Ok((sql, params))
+}
+
+fn list(words: &[String]) -> Result<Value, StoreError> {
+    let words = serde_json::to_string(words).map_err(|it| StoreError::Unstorable {
+        what: "a list of words".into(),
+        detail: it.to_string(),
+    })?;
+    Ok(Value::Text(words))
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<Option<Event>> {

@@ -15,6 +15,7 @@ use super::{error::StoreError, ledger::LedgerLoaded, *};
 use crate::domain::{
     checkpoint::{Change, Kept, Newest, Trigger},
     event::{EventBody, Tokens},
+    evidence::Observation,
     ids::HostPath,
     state::TaskState,
     task::{Isolation, Next, PermissionMode, Requirements, TaskKind, TaskSpec, Usage},
@@ -183,6 +184,9 @@ fn a_query_picks_by_task_range_kind_and_time() {
     let (store, _) = Store::open(dir.path()).unwrap();
     let mut events: Vec<Event> = (1..=10).map(|it| event(it, id(it as usize % 2))).collect();
     events[4].body = EventBody::Queued;
+    events[7].body = EventBody::Observed { observation: Observation::DialogGone };
+    events[8].body = EventBody::Observed { observation: Observation::RegistryGone };
+    let gone = || vec!["dialog-gone".to_owned()];
     let query = Query::default;
     block_on(async {
         store.commit(Batch { events, ..Batch::default() }).await.unwrap();
@@ -191,6 +195,8 @@ fn a_query_picks_by_task_range_kind_and_time() {
             (Query { limit: 3, newest_first: true, ..query() }, vec![10, 9, 8]),
             (Query { task: Some(id(1)), after_seq: 3, before: Some(9), ..query() }, vec![5, 7]),
             (Query { kinds: vec!["queued".into(), "held".into()], ..query() }, vec![5]),
+            (Query { kinds: vec!["observed".into()], seen: gone(), ..query() }, vec![8]),
+            (Query { seen: gone(), ..query() }, vec![1, 2, 3, 4, 5, 6, 7, 8, 10]),
             (Query { since: Some(Timestamp(9)), ..query() }, vec![9, 10]),
             (Query { limit: 0, ..query() }, vec![]),
             (Query { after_seq: u64::MAX, ..query() }, vec![]),

@@ -195,9 +195,9 @@ pub enum Request {
     TaskCosts {
         id: String,
     },
-    /// Entries of the ledger for a task.
-    Entries {
-        task: String,
+    /// What each turn of a task cost.
+    TaskTurns {
+        id: String,
     },
     Park {
         id: String,

@@ -168,7 +168,7 @@ actions! {
     Checkpoints CheckpointDelete = "checkpoint-delete" ["x"] "delete", "delete the checkpoint; asks first", 7;
     Checkpoints CheckpointSort = "checkpoint-sort" ["S"] "sort", "sort by time, size or change", 0;
 
-    Budget BudgetOpen = "budget-open" ["enter"] "open", "what the row is made of: a task's breakdown and entries; on a ceiling, edit it", 1;
+    Budget BudgetOpen = "budget-open" ["enter"] "open", "what the row is made of: a task's breakdown and what each turn cost; on a ceiling, edit it", 1;
     Budget BudgetEdit = "budget-edit" ["e"] "edit", "set the ceiling of the row under the cursor; on a task, its own", 2;
     Budget BudgetMore = "budget-more" [">"] "+10%", "a ceiling higher by 10 %; Enter saves it", 0;
     Budget BudgetLess = "budget-less" ["<"] "-10%", "a ceiling lower by 10 %; Enter saves it", 0;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{
-        budget::{BudgetView, Costs, Entries, TaskCosts},
+        budget::{BudgetView, Costs, TaskCosts, TaskTurns},
         checkpoints::{
             CheckpointDetail, CheckpointDiff, CheckpointFiles, CheckpointList, CheckpointView,
             Recovery, Restored,
@@ -122,7 +122,7 @@ pub enum Reply {
     Budget(Box<BudgetView>),
     Costs(Box<Costs>),
     TaskCosts(Box<TaskCosts>),
-    Entries(Box<Entries>),
+    TaskTurns(Box<TaskTurns>),
     /// The text of a file; nothing if there is none.
     File(Option<String>),
     /// Where it was written.

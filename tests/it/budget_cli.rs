@@ -89,6 +89,32 @@ fn every_view_of_the_ledger_has_the_same_sum() {
 }
 
 #[test]
+fn each_turn_has_what_it_cost_and_all_of_it_is_what_the_task_cost() {
+    let sandbox = sandbox("[local]\ncost_per_hour = 36.0\n");
+    let id = done(&sandbox, "one")["id"].as_str().unwrap().to_owned();
+    sandbox.ok(&["task", "retry", "--resume", "--prompt", "go on and leave", &id]);
+    let task = wait_task(&sandbox, &id, "to be done again", |it| {
+        it["state"] == "COMPLETED" && it["session"].is_null() && it["turns"] == 2
+    });
+    let found = sandbox.json(&["budget", "turns", &id, "--json"]);
+    let turns = found["turns"].as_array().unwrap();
+    let numbers: Vec<_> = turns.iter().map(|it| (&it["number"], &it["attempt"])).collect();
+    let [one, two] = [1, 2].map(Value::from);
+    assert_eq!(numbers, [(&two, &two), (&one, &one)], "{found}");
+    for turn in turns {
+        assert_eq!((&turn["how"], &turn["asked"]), (&"done".into(), &"as it was given".into()));
+        assert!(0 < micros(&turn["usd"]) && turn["tokens"]["output"] == 3, "{found}");
+    }
+    let model: i64 = turns.iter().map(|it| micros(&it["usd"])).sum();
+    assert_eq!(model, micros(&task["model_cost_usd"]), "{found}");
+    assert_eq!(micros(&found["total_usd"]), micros(&task["cost_usd"]), "{found}");
+    assert_eq!(micros(&found["workers_usd"]), micros(&task["cost_usd"]) - model, "{found}");
+    sandbox.ok(&["task", "delete", &id, "--yes", "--no-checkpoint"]);
+    let shown = sandbox.ok(&["budget", "turns", &id]);
+    assert!(shown.contains("as it was given") && shown.contains("total"), "{shown}");
+}
+
+#[test]
 fn an_export_goes_to_a_file_and_outlives_its_task() {
     let sandbox = sandbox("");
     let id = done(&sandbox, "one")["id"].as_str().unwrap().to_owned();

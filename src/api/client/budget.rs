@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde::Serialize;
 
 use crate::api::{
-    budget::{BudgetView, Costs, CostsBy, Entries, History, SetBudget, TaskCosts},
+    budget::{BudgetView, Costs, CostsBy, Entries, History, SetBudget, TaskCosts, TaskTurns},
     client::{Client, task_path},
     error::ApiError,
     types::Unpark,
@@ -74,6 +74,11 @@ impl Client {
     /// Returns what a task cost.
     pub async fn task_costs(&self, id: &str) -> Result<TaskCosts, ApiError> {
         self.get(&task_path(id, "/costs"), &()).await
+    }
+
+    /// Returns what each turn of a task cost.
+    pub async fn task_turns(&self, id: &str) -> Result<TaskTurns, ApiError> {
+        self.get(&task_path(id, "/turns"), &()).await
     }
 
     /// Parks a task: saved, interrupted, its worker released.

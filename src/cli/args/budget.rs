@@ -30,6 +30,7 @@ pub enum BudgetCommand {
     Set(Set),
     Reset(Reset),
     History(History),
+    Turns(Turns),
     Export(Export),
 }
 
@@ -156,6 +157,26 @@ pub struct History {
     pub days: NonZeroU32,
 
     /// Print the days as CSV
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+/// Show what each turn of a task cost, the newest first
+///
+/// A turn is a prompt and all that Claude does for it. What Claude says it cost comes a moment
+/// after the turn, and counts for it unless the next prompt came before. Workers are charged for
+/// by the clock and belong to no turn.
+#[derive(Args, Debug)]
+pub struct Turns {
+    /// The task: its id or a unique prefix, or a deleted task's whole id
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub id: String,
+
+    /// Show at most so many turns, the newest
+    #[arg(long, short = 'n', value_name = "N", default_value = "100")]
+    pub turns: NonZeroU32,
+
+    /// Print CSV
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
 }

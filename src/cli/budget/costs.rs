@@ -4,6 +4,7 @@ use crate::{
     api::{
         budget::{CostRow, Costs, SourcesView},
         client::budget::CostsQuery,
+        view::TokensView,
     },
     cli::{
         args::budget::{By, Show},
@@ -114,7 +115,7 @@ pub fn table(rows: &[CostRow], by: By, width: Option<usize>, paint: Paint) -> St
         Column::new("WORKERS", column(&compute)).right().keeps(4),
         Column::new("TOTAL", column(&|it| cents(it.total_usd))).right(),
         Column::new("SHARE", column(&|it| share(it.total_usd, all))).right().keeps(3),
-        Column::new("IN", column(&|it| tokens(tokens_in(it)))).right().keeps(1),
+        Column::new("IN", column(&|it| tokens(tokens_in(&it.tokens)))).right().keeps(1),
         Column::new("OUT", column(&|it| tokens(it.tokens.output))).right().keeps(1),
         Column::new("SAID BY", column(&|it| source(&it.sources).to_owned())).keeps(2),
     ]);
@@ -129,8 +130,9 @@ fn key_of(row: &CostRow, by: By) -> String {
     }
 }
 
-fn tokens_in(row: &CostRow) -> u64 {
-    row.tokens.input + row.tokens.cache_read + row.tokens.cache_write
+/// Returns all tokens that were read, from the cache or not.
+pub fn tokens_in(it: &TokensView) -> u64 {
+    it.input + it.cache_read + it.cache_write
 }
 
 fn share(part: f64, all: f64) -> String {
@@ -138,7 +140,7 @@ fn share(part: f64, all: f64) -> String {
 }
 
 /// Returns a number of tokens in three digits or so.
-fn tokens(n: u64) -> String {
+pub fn tokens(n: u64) -> String {
     match n {
         0..10_000 => n.to_string(),
         10_000..1_000_000 => format!("{}k", n / 1000),
@@ -163,7 +165,6 @@ pub fn source(it: &SourcesView) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::view::TokensView;
 
     fn row(key: &str, name: &str, model: f64, cpu: f64) -> CostRow {
         CostRow {

@@ -5,6 +5,7 @@ mod export;
 mod history;
 mod set;
 mod standing;
+mod turns;
 
 pub use set::parked;
 
@@ -27,6 +28,7 @@ pub async fn run(context: &Context, args: &Budget) -> Done {
         Some(BudgetCommand::Set(args)) => set::set(context, args).await,
         Some(BudgetCommand::Reset(args)) => set::reset(context, args).await,
         Some(BudgetCommand::History(args)) => history::history(context, args).await,
+        Some(BudgetCommand::Turns(args)) => turns::turns(context, args).await,
         Some(BudgetCommand::Export(args)) => export::export(context, args).await,
     }
 }

@@ -5,6 +5,7 @@ mod entries;
 mod frames;
 mod history;
 mod totals;
+mod turns;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -42,6 +43,7 @@ pub use entries::{__path_entries, entries};
 pub use frames::frames;
 pub use history::{__path_history, history};
 pub use totals::Ledgered;
+pub use turns::{__path_task_turns, task_turns};
 
 /// What the overshoot is bounded by, as `domain::budget` has it.
 const OVERSHOOT: &str = "a ceiling can be passed by at most one response of the model for each \

@@ -146,6 +146,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/park", post(budget::park))
         .route("/unpark", post(budget::unpark))
         .route("/costs", get(budget::task_costs))
+        .route("/turns", get(budget::task_turns))
         .route("/resume", post(recovery::resume))
         .route("/recovery", get(recovery::recovery))
         .route("/checkpoints", post(checkpoints::create))

@@ -58,6 +58,7 @@ use crate::{
         budget::history,
         budget::entries,
         budget::task_costs,
+        budget::task_turns,
         budget::park,
         budget::unpark,
         log::log,

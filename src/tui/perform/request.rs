@@ -6,10 +6,7 @@ use tokio::sync::watch;
 
 use crate::{
     api::{
-        client::{
-            CheckpointsQuery, Client, HistoryQuery,
-            budget::{CostsQuery, EntriesQuery},
-        },
+        client::{CheckpointsQuery, Client, HistoryQuery, budget::CostsQuery},
         error::ApiError,
         types::{CreateTask, Env, Prompt, Stop},
     },
@@ -90,10 +87,7 @@ pub async fn send(
             Reply::Costs(Box::new(client.costs(&query).await?))
         }
         Request::TaskCosts { id } => Reply::TaskCosts(Box::new(client.task_costs(&id).await?)),
-        Request::Entries { task } => {
-            let query = EntriesQuery { task: Some(task), ..EntriesQuery::default() };
-            Reply::Entries(Box::new(client.entries(&query).await?))
-        }
+        Request::TaskTurns { id } => Reply::TaskTurns(Box::new(client.task_turns(&id).await?)),
         Request::Park { id } => Reply::Task(Box::new(client.park(&id).await?)),
         Request::Unpark { id } => Reply::Task(Box::new(client.unpark(&id).await?)),
     })

@@ -107,10 +107,10 @@ impl Model {
         Model { title: "Diff".to_owned(), wants, waits: true, diff: true, ..Model::default() }
     }
 
-    /// Returns what a task cost and why: what costs, then every entry of the ledger.
+    /// Returns what a task cost and why: what costs, then every turn.
     pub fn costs(id: String, name: &str) -> Model {
         let title = format!("Costs of {}", one_line(name, 60));
-        let wants = vec![Request::TaskCosts { id: id.clone() }, Request::Entries { task: id }];
+        let wants = vec![Request::TaskCosts { id: id.clone() }, Request::TaskTurns { id }];
         Model { title, wants, waits: true, costs: Some(0), ..Model::default() }
     }
 
@@ -210,7 +210,7 @@ fn outer(shared: &Shared, rows: usize) -> Rect {
 pub fn opened(model: &mut Model, id: PopupId, _shared: &Shared, out: &mut Out) {
     for request in std::mem::take(&mut model.wants) {
         let label = match request {
-            Request::TaskCosts { .. } | Request::Entries { .. } => "costs",
+            Request::TaskCosts { .. } | Request::TaskTurns { .. } => "costs",
             _ if model.diff => "diff",
             _ => "evidence",
         };
@@ -304,7 +304,7 @@ pub fn answered(
         Ok(Reply::Diff(found)) => diff::of_task(model, found),
         Ok(Reply::CheckpointDiff(found)) => diff::of_checkpoints(model, found),
         Ok(Reply::TaskCosts(it)) => costs::take(model, it, shared),
-        Ok(Reply::Entries(it)) => costs::take_entries(model, it, shared),
+        Ok(Reply::TaskTurns(it)) => costs::take_turns(model, it, shared),
         Ok(_) => (),
         // What is known already stays.
         Err(error) if model.costs.is_some() => {

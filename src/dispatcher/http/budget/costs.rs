@@ -148,7 +148,7 @@ fn open(world: &World, by: By, span: Span, now: Timestamp) -> Vec<Sum> {
 }
 
 /// Returns the charges of a task that are not entered yet, for the time after `from`.
-fn open_of(task: &Task, from: Option<Timestamp>, now: Timestamp) -> Vec<Charge> {
+pub fn open_of(task: &Task, from: Option<Timestamp>, now: Timestamp) -> Vec<Charge> {
     let Some(mut meter) = task.usage.worker.clone() else { return Vec::new() };
     if let Some(from) = from {
         meter.charge(from.min(now));
@@ -249,25 +249,31 @@ impl Tally {
     }
 }
 
+/// Finds a task, or the id of a deleted one that cost something: that by its whole id.
+pub async fn known(app: &Arc<App>, id: String) -> Result<(TaskId, Option<Task>), ApiError> {
+    let error = match tasks::find(app, id.clone()).await {
+        Ok(task) => return Ok((task.id.clone(), Some(task))),
+        Err(error) => error,
+    };
+    let Some(id) = id.parse::<TaskId>().ok().filter(|_| error.kind == ErrorKind::NotFound) else {
+        return Err(error);
+    };
+    let query = EntryQuery { task: Some(id.clone()), limit: Some(1), ..EntryQuery::default() };
+    let rows = app.store.entries(query).await.map_err(|it| store_error(&it))?;
+    if rows.is_empty() { Err(error) } else { Ok((id, None)) }
+}
+
+/// Returns what people call a task.
+pub fn name_of(task: Option<&Task>) -> String {
+    task.map_or_else(|| "(deleted)".into(), |it| one_line(&it.name, NAME_MAX))
+}
+
 /// Returns what a task cost and why, its worker up to this moment. A deleted task is found by its
 /// whole id.
 #[utoipa::path(get, path = "/v1/tasks/{id}/costs", params(("id" = String, Path)),
     responses((status = 200, body = TaskCosts), (status = 404, body = ApiError)))]
 pub async fn task_costs(ctx: Ctx, Path(id): Path<String>) -> Answer<TaskCosts> {
-    let found = tasks::find(&ctx, id.clone()).await;
-    let (id, task) = match (found, id.parse::<TaskId>()) {
-        (Ok(task), _) => (task.id.clone(), Some(task)),
-        (Err(error), Ok(id)) if error.kind == ErrorKind::NotFound => {
-            let query =
-                EntryQuery { task: Some(id.clone()), limit: Some(1), ..EntryQuery::default() };
-            let rows = ctx.store.entries(query).await.map_err(|it| store_error(&it))?;
-            if rows.is_empty() {
-                return Err(error.into());
-            }
-            (id, None)
-        }
-        (Err(error), _) => return Err(error.into()),
-    };
+    let (id, task) = known(&ctx, id).await?;
     let now = ctx.clock.now();
     let of = id.clone();
     let read = move |world: &World| {
@@ -300,7 +306,7 @@ pub async fn task_costs(ctx: Ctx, Path(id): Path<String>) -> Answer<TaskCosts> {
         hours: quantity as f64 / UNIT_HOUR,
         usd: usd.dollars(),
     });
-    let name = task.as_ref().map_or_else(|| "(deleted)".into(), |it| one_line(&it.name, NAME_MAX));
+    let name = name_of(task.as_ref());
     Ok(Json(TaskCosts {
         task: id.to_string(),
         total: total.row(id.to_string(), name),

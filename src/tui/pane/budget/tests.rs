@@ -218,7 +218,7 @@ fn enter_shows_what_a_row_is_made_of() {
     let id = "task-cccc2222";
     assert_eq!(
         sent,
-        [format!("TaskCosts {{ id: \"{id}\" }}"), format!("Entries {{ task: \"{id}\" }}")]
+        [format!("TaskCosts {{ id: \"{id}\" }}"), format!("TaskTurns {{ id: \"{id}\" }}")]
     );
 }
 

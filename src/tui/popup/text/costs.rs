@@ -1,19 +1,21 @@
 //! What a task cost, and why.
 
 use crate::{
-    api::budget::{CostLine, Entries, EntryView, TaskCosts},
+    api::budget::{CostLine, TaskCosts, TaskTurns, TurnCost},
     domain::ledger::CostKind,
     stdx::text::one_line,
     tui::{
+        layout::inside,
         model::Shared,
-        popup::text::{Model, Row},
+        popup::text::{Model, Row, outer},
         theme::Role,
         words,
     },
 };
 
-/// The most entries that are shown; the newest.
-const ENTRIES_MAX: usize = 500;
+/// Columns before what was asked in a turn, and the fewest for that.
+const BEFORE_ASKED: usize = 47;
+const ASKED_MIN: usize = 24;
 
 /// Puts what costs where it belongs: below the task's cost, or above its entries.
 pub fn take(model: &mut Model, costs: &TaskCosts, shared: &Shared) {
@@ -57,32 +59,71 @@ fn line(it: &CostLine) -> Row {
     Row::fact(&format!("- {}", it.kind.as_str()), &text)
 }
 
-/// Puts every entry that costs below, the newest first.
-pub fn take_entries(model: &mut Model, found: &Entries, shared: &Shared) {
-    let costly: Vec<&EntryView> = found.entries.iter().filter(|it| it.amount_micros != 0).collect();
-    let head = match (costly.len(), found.more) {
-        (0, _) => "No entry of the ledger yet",
-        (_, false) => "Entries of the ledger, the newest first",
-        (_, true) => "The first entries of the ledger; all of them: parhelia budget export",
-    };
-    model.rows.extend([Row::default(), Row::new(Some(Role::Title), head)]);
-    let rows = costly.iter().rev().take(ENTRIES_MAX);
-    model.rows.extend(rows.map(|it| entry(it, shared)));
+/// Puts every turn below, the newest first, and what belongs to none.
+pub fn take_turns(model: &mut Model, found: &TaskTurns, shared: &Shared) {
+    let mut rows = vec![Row::default()];
+    if found.turns.is_empty() {
+        rows.push(Row::new(Some(Role::Title), "No turn was seen yet"));
+    } else {
+        rows.push(Row::new(Some(Role::Title), "Turns, the newest first"));
+        let head = ["#", "began", "cost", "in", "out", "asked"];
+        rows.push(Row::new(Some(Role::Dim), &columns(head)));
+    }
+    rows.extend(found.turns.iter().map(|it| turn(it, shared)));
+    let usd = |it: f64| format!("${:.4}", it);
+    let earlier = &found.earlier;
+    if 0 < earlier.turns {
+        let text = format!("{} in {} turns before those", usd(earlier.usd), earlier.turns);
+        rows.push(Row::fact("earlier", &text));
+    }
+    if 0.0 < found.outside.usd {
+        let text = format!("{} before the first turn", usd(found.outside.usd));
+        rows.push(Row::fact("no turn", &text));
+    }
+    if 0.0 < found.workers_usd {
+        let text = format!("{} by the clock, in turns and between them", usd(found.workers_usd));
+        rows.push(Row::fact("workers", &text));
+    }
+    let every = format!("  every entry: parhelia budget export --task {}", found.task);
+    rows.extend([Row::default(), Row::new(Some(Role::Dim), &one_line(&every, 120))]);
+    model.rows.extend(rows);
 }
 
-fn entry(it: &EntryView, shared: &Shared) -> Row {
+fn turn(it: &TurnCost, shared: &Shared) -> Row {
     let offset = shared.facts.utc_offset_ms;
-    let today = words::date(it.to, offset) == words::date(shared.now, offset);
+    let today = words::date(it.began, offset) == words::date(shared.now, offset);
     let at = match today {
-        true => words::time_of_day(it.to, offset, true),
-        false => words::moment(it.to, shared.now, offset),
+        true => words::time_of_day(it.began, offset, true),
+        false => words::moment(it.began, shared.now, offset),
     };
-    let amount = format!("${:.4}", it.amount_usd);
-    let what = it.model.as_deref().unwrap_or(it.kind.as_str());
-    let (what, source) = (one_line(what, 40), it.source.as_str());
-    let rate = match 0.0 < it.rate_usd {
-        true => format!("  ${:.4} per hour", it.rate_usd),
-        false => String::new(),
+    let width = usize::from(inside(outer(shared, 0)).width);
+    let room = width.saturating_sub(BEFORE_ASKED).max(ASKED_MIN);
+    let tokens = &it.tokens;
+    let read = tokens.input + tokens.cache_read + tokens.cache_write;
+    Row::new(
+        None,
+        &columns([
+            &it.number.to_string(),
+            &at,
+            &format!("${:.4}", it.usd),
+            &words::thousands(read),
+            &words::thousands(tokens.output),
+            &asked(it, room),
+        ]),
+    )
+}
+
+/// Returns what was asked and how that went, in `room` columns: how it went is never cut.
+fn asked(it: &TurnCost, room: usize) -> String {
+    let how = if it.how == "done" { String::new() } else { format!(" ({})", it.how) };
+    let asked = match it.asked.trim() {
+        "" => "not known",
+        _ if it.by_claude => "by Claude: a background task ended",
+        asked => asked,
     };
-    Row::new(None, &format!("  {at:>12}  {amount:>10}  {what:<24} {source}{rate}"))
+    format!("{}{how}", one_line(asked, room.saturating_sub(how.len()).max(1)))
+}
+
+fn columns([number, at, cost, read, written, asked]: [&str; 6]) -> String {
+    format!("  {number:>4} {at:>12} {cost:>10} {read:>6} {written:>6}  {asked}")
 }
