@@ -378,6 +378,49 @@ pub struct History {
     pub changes: Vec<ChangeView>,
 }
 
+/// Where figures come from: what workers are metered by, and what estimates are made of.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
+#[serde(default)]
+pub struct Sources {
+    /// Prices of the hosts there are. A worker keeps the price it began with.
+    pub prices: Vec<PriceView>,
+    /// What tasks of each type that has ended tasks are thought to cost.
+    pub estimates: Vec<EstimateOf>,
+    /// What a task of a type without a history reserves.
+    pub reserve_usd: f64,
+}
+
+/// A price that workers are metered by.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
+#[serde(default)]
+pub struct PriceView {
+    /// The host or provider.
+    pub host: String,
+    /// What is priced: `worker`, `core`, `GiB`, or a GPU.
+    pub unit: String,
+    /// What one costs per hour; 0 where it costs nothing.
+    pub usd_per_hour: f64,
+    /// Where the price comes from.
+    pub source: String,
+    /// When it was read there, as `2026-11-21`; nothing of one's own configuration.
+    pub date: Option<String>,
+}
+
+/// What tasks of a type are thought to cost.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
+#[serde(default)]
+pub struct EstimateOf {
+    /// The type.
+    #[serde(rename = "type")]
+    pub task_kind: String,
+    /// How many tasks it is taken from.
+    pub tasks: u64,
+    /// Half of them cost no more; nothing without a history.
+    pub median_usd: Option<f64>,
+    /// Nine in ten cost no more, which is what is reserved; nothing without a history.
+    pub high_usd: Option<f64>,
+}
+
 /// What a task is thought to cost, by tasks of its type that have ended.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
 #[serde(default)]

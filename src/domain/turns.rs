@@ -165,10 +165,10 @@ impl Turns {
     }
 
     /// Returns the turn that something belongs to which was entered at `at`, by its place among
-    /// those that are kept; nothing if it was entered before all of them. What comes with a prompt
-    /// is the last of the turn before.
+    /// those that are kept; nothing if it was entered before all of them. What was entered with a
+    /// prompt, as by a dispatcher that was away and reads all at once, belongs to that prompt.
     pub fn owner(&self, at: Timestamp) -> Option<usize> {
-        self.kept.partition_point(|it| it.began < at).checked_sub(1)
+        self.kept.partition_point(|it| it.began <= at).checked_sub(1)
     }
 }
 
@@ -306,9 +306,8 @@ mod tests {
     #[test]
     fn what_is_said_until_the_next_prompt_belongs_to_a_turn() {
         let turns = of(&[asks("one", "a"), ends("a"), asks("two", "b")]);
-        let owners: Vec<_> =
-            [5, 10, 11, 25, 30, 31, 99].map(|it| turns.owner(Timestamp(it))).into();
-        assert_eq!(owners, [None, None, Some(0), Some(0), Some(0), Some(1), Some(1)]);
+        let owners: Vec<_> = [5, 10, 11, 25, 30, 99].map(|it| turns.owner(Timestamp(it))).into();
+        assert_eq!(owners, [None, Some(0), Some(0), Some(0), Some(1), Some(1)]);
     }
 
     #[test]

@@ -195,6 +195,8 @@ pub enum Request {
     TaskCosts {
         id: String,
     },
+    /// Where figures come from.
+    Sources,
     /// What each turn of a task cost.
     TaskTurns {
         id: String,

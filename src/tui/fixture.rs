@@ -6,7 +6,9 @@ use ratatui::layout::Rect;
 
 use crate::{
     api::{
-        budget::{BudgetView, CeilingView, CostRow, Costs, SourcesView},
+        budget::{
+            BudgetView, CeilingView, CostRow, Costs, EstimateOf, PriceView, Sources, SourcesView,
+        },
         checkpoints::{ChangeView, CheckpointView},
         types::Snapshot,
         view::{AskView, TaskView, TokensView},
@@ -143,6 +145,35 @@ pub fn budget(spent_usd: f64) -> BudgetView {
         parked: 0,
         overshoot: "one response of each session that works".to_owned(),
         ..BudgetView::default()
+    }
+}
+
+/// Returns where figures come from.
+pub fn sources() -> Sources {
+    let price =
+        |host: &str, unit: &str, usd_per_hour, source: &str, date: Option<&str>| PriceView {
+            host: host.to_owned(),
+            unit: unit.to_owned(),
+            usd_per_hour,
+            source: source.to_owned(),
+            date: date.map(str::to_owned),
+        };
+    let estimate = |kind: &str, tasks, history: Option<(f64, f64)>| EstimateOf {
+        task_kind: kind.to_owned(),
+        tasks,
+        median_usd: history.map(|it| it.0),
+        high_usd: history.map(|it| it.1),
+    };
+    let own = "configuration: local.cost_per_hour";
+    let listed = "https://modal.com/pricing";
+    Sources {
+        prices: vec![
+            price("local", "worker", 30.0, own, None),
+            price("modal", "core", 0.141_912, listed, Some("2026-10-08")),
+            price("modal", "H100", 3.9492, listed, Some("2026-10-08")),
+        ],
+        estimates: vec![estimate("generic", 12, Some((0.4, 2.1))), estimate("test", 2, None)],
+        reserve_usd: 1.0,
     }
 }
 

@@ -168,14 +168,14 @@ actions! {
     Checkpoints CheckpointDelete = "checkpoint-delete" ["x"] "delete", "delete the checkpoint; asks first", 7;
     Checkpoints CheckpointSort = "checkpoint-sort" ["S"] "sort", "sort by time, size or change", 0;
 
-    Budget BudgetOpen = "budget-open" ["enter"] "open", "what the row is made of: a task's breakdown and what each turn cost; on a ceiling, edit it", 1;
+    Budget BudgetOpen = "budget-open" ["enter"] "open", "what the row is made of: a task's turns; on a ceiling, edit it", 1;
     Budget BudgetEdit = "budget-edit" ["e"] "edit", "set the ceiling of the row under the cursor; on a task, its own", 2;
     Budget BudgetMore = "budget-more" [">"] "+10%", "a ceiling higher by 10 %; Enter saves it", 0;
     Budget BudgetLess = "budget-less" ["<"] "-10%", "a ceiling lower by 10 %; Enter saves it", 0;
     Budget BudgetPeriodBefore = "budget-period-before" ["["] "period", "period before: hour, day, week, month, all", 3;
     Budget BudgetPeriodNext = "budget-period" ["]"] "period", "next period: hour, day, week, month, all", 3;
     Budget BudgetGroup = "budget-group" ["B"] "group", "group by task, type, host, model, day", 4;
-    Budget BudgetPark = "budget-park" ["u"] "park", "park every task that spent more than its share; asks with a list first", 5;
+    Budget BudgetPark = "budget-park" ["u"] "park", "park each task that spent more than its share; asks first", 5;
     Budget BudgetExport = "budget-export" ["E"] "export", "write the table to a CSV file", 6;
     Budget BudgetExplain = "budget-explain" ["v"] "sources", "say where each figure comes from, and what the marks mean", 7;
 

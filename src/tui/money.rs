@@ -2,6 +2,7 @@
 //! summed up here; what is shown is what the dispatcher said.
 
 pub mod set;
+pub mod sources;
 
 use crate::{
     api::{

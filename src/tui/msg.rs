@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{
-        budget::{BudgetView, Costs, TaskCosts, TaskTurns},
+        budget::{BudgetView, Costs, Sources, TaskCosts, TaskTurns},
         checkpoints::{
             CheckpointDetail, CheckpointDiff, CheckpointFiles, CheckpointList, CheckpointView,
             Recovery, Restored,
@@ -123,6 +123,7 @@ pub enum Reply {
     Costs(Box<Costs>),
     TaskCosts(Box<TaskCosts>),
     TaskTurns(Box<TaskTurns>),
+    Sources(Box<Sources>),
     /// The text of a file; nothing if there is none.
     File(Option<String>),
     /// Where it was written.

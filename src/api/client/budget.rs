@@ -4,7 +4,9 @@ use reqwest::Method;
 use serde::Serialize;
 
 use crate::api::{
-    budget::{BudgetView, Costs, CostsBy, Entries, History, SetBudget, TaskCosts, TaskTurns},
+    budget::{
+        BudgetView, Costs, CostsBy, Entries, History, SetBudget, Sources, TaskCosts, TaskTurns,
+    },
     client::{Client, task_path},
     error::ApiError,
     types::Unpark,
@@ -64,6 +66,11 @@ impl Client {
     /// Returns spending by days and the changes of the budget.
     pub async fn budget_history(&self) -> Result<History, ApiError> {
         self.get("/v1/budget/history", &()).await
+    }
+
+    /// Returns where figures come from.
+    pub async fn budget_sources(&self) -> Result<Sources, ApiError> {
+        self.get("/v1/budget/sources", &()).await
     }
 
     /// Returns entries of the ledger, a page at a time.

@@ -31,6 +31,8 @@ pub enum BudgetCommand {
     Reset(Reset),
     History(History),
     Turns(Turns),
+    /// Show where figures come from: prices with date and source, and what estimates are made of
+    Sources,
     Export(Export),
 }
 

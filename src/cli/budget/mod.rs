@@ -4,6 +4,7 @@ mod costs;
 mod export;
 mod history;
 mod set;
+mod sources;
 mod standing;
 mod turns;
 
@@ -29,6 +30,7 @@ pub async fn run(context: &Context, args: &Budget) -> Done {
         Some(BudgetCommand::Reset(args)) => set::reset(context, args).await,
         Some(BudgetCommand::History(args)) => history::history(context, args).await,
         Some(BudgetCommand::Turns(args)) => turns::turns(context, args).await,
+        Some(BudgetCommand::Sources) => sources::sources(context).await,
         Some(BudgetCommand::Export(args)) => export::export(context, args).await,
     }
 }

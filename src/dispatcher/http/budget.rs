@@ -4,6 +4,7 @@ mod costs;
 mod entries;
 mod frames;
 mod history;
+mod sources;
 mod totals;
 mod turns;
 
@@ -42,6 +43,7 @@ pub use costs::{__path_costs, __path_task_costs, costs, task_costs};
 pub use entries::{__path_entries, entries};
 pub use frames::frames;
 pub use history::{__path_history, history};
+pub use sources::{__path_sources, sources};
 pub use totals::Ledgered;
 pub use turns::{__path_task_turns, task_turns};
 

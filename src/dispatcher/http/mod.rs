@@ -177,6 +177,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/budget/costs", get(budget::costs))
         .route("/v1/budget/history", get(budget::history))
         .route("/v1/budget/entries", get(budget::entries))
+        .route("/v1/budget/sources", get(budget::sources))
         .route("/v1/events", get(events::stream))
         .route("/v1/events/history", get(events::history))
         .fallback(unknown)

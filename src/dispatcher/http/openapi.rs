@@ -57,6 +57,7 @@ use crate::{
         budget::costs,
         budget::history,
         budget::entries,
+        budget::sources,
         budget::task_costs,
         budget::task_turns,
         budget::park,

@@ -113,7 +113,7 @@ pub fn act(model: &mut Model, shared: &Shared, action: Action, out: &mut Out) {
         },
         A::BudgetExplain => {
             let lines = explain::lines(shared);
-            out.open(Kind::Text(text::Model::lines("Where the figures come from", lines)));
+            out.open(Kind::Text(text::Model::sources(lines)));
         }
         _ => (),
     }

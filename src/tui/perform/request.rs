@@ -87,6 +87,7 @@ pub async fn send(
             Reply::Costs(Box::new(client.costs(&query).await?))
         }
         Request::TaskCosts { id } => Reply::TaskCosts(Box::new(client.task_costs(&id).await?)),
+        Request::Sources => Reply::Sources(Box::new(client.budget_sources().await?)),
         Request::TaskTurns { id } => Reply::TaskTurns(Box::new(client.task_turns(&id).await?)),
         Request::Park { id } => Reply::Task(Box::new(client.park(&id).await?)),
         Request::Unpark { id } => Reply::Task(Box::new(client.unpark(&id).await?)),

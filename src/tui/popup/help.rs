@@ -3,11 +3,13 @@
 use ratatui::layout::Rect;
 
 use crate::{
-    api::error::ApiError,
+    api::{budget::Sources, error::ApiError},
     tui::{
         canvas::Canvas,
+        effect::{Ask, Request},
         keymap::{Action, Context, Keymap, TABLE},
-        model::{Out, Shared, Then},
+        model::{Out, Purpose, Shared, Then},
+        money,
         msg::Reply,
         popup::PopupId,
         widget::menu::{Item, Menu, Outcome, Search},
@@ -22,18 +24,29 @@ pub struct Model {
     menu: Menu,
     /// What each entry does; nothing for headings.
     actions: Vec<Option<Action>>,
+    /// Where figures of money come from, once that is known.
+    sources: Option<Box<Sources>>,
 }
 
 impl Model {
     /// Returns the help for a place.
     pub fn new(context: Context) -> Model {
-        Model { context, menu: Menu::default(), actions: Vec::new() }
+        Model { context, menu: Menu::default(), actions: Vec::new(), sources: None }
     }
 }
 
-/// The popup was opened: makes its entries of the keys in use.
-pub fn opened(model: &mut Model, _id: PopupId, shared: &Shared, _out: &mut Out) {
+/// The popup was opened: makes its entries of the keys in use. Of the budget it tells as well where
+/// each figure comes from.
+pub fn opened(model: &mut Model, id: PopupId, shared: &Shared, out: &mut Out) {
+    make(model, shared);
+    if model.context == Context::Budget {
+        out.ask("prices", Ask::Request(Request::Sources), Purpose::Popup(id));
+    }
+}
+
+fn make(model: &mut Model, shared: &Shared) {
     let mut items = Vec::new();
+    model.actions.clear();
     let keymap = &shared.look.keymap;
     for context in [model.context, Context::Global] {
         if context == Context::Global && !model.context.has_global() {
@@ -53,9 +66,23 @@ pub fn opened(model: &mut Model, _id: PopupId, shared: &Shared, _out: &mut Out) 
             items.push(Item { key, label: row.long.to_owned(), ..Item::default() });
             model.actions.push(Some(row.action));
         }
+        if context == Context::Budget {
+            figures(model, &mut items);
+        }
     }
     let title = format!("Help: {}", model.context.name());
     model.menu = Menu::new(title, items, Search::Slash);
+}
+
+/// Adds where each figure comes from; Enter on a line tells more.
+fn figures(model: &mut Model, items: &mut Vec<Item>) {
+    let label = "Where each figure comes from".to_owned();
+    items.push(Item { label, heading: true, ..Item::default() });
+    model.actions.push(None);
+    for (mark, label) in money::sources::marks(model.sources.as_deref()) {
+        items.push(Item { key: mark.to_owned(), label, ..Item::default() });
+        model.actions.push(Some(Action::BudgetExplain));
+    }
 }
 
 /// Returns the keys that really do an action in a place, the first two of them.
@@ -78,14 +105,20 @@ fn take(model: &mut Model, _shared: &Shared, outcome: Outcome, out: &mut Out) {
 /// Does an action of its context: it has none.
 pub fn act(_model: &mut Model, _id: PopupId, _shared: &Shared, _action: Action, _out: &mut Out) {}
 
-/// Takes an answer: it asks for nothing.
+/// Takes where figures come from. Without an answer the rest still helps.
 pub fn answered(
-    _model: &mut Model,
+    model: &mut Model,
     _id: PopupId,
-    _shared: &Shared,
-    _result: &Result<Reply, ApiError>,
+    shared: &Shared,
+    result: &Result<Reply, ApiError>,
     _out: &mut Out,
 ) {
+    if let Ok(Reply::Sources(found)) = result {
+        let before = std::mem::take(&mut model.menu);
+        model.sources = Some(found.clone());
+        make(model, shared);
+        model.menu.take_place(before);
+    }
 }
 
 /// Takes a key.

@@ -114,6 +114,12 @@ impl Model {
         Model { title, wants, waits: true, costs: Some(0), ..Model::default() }
     }
 
+    /// Returns text about money, below which stands where its figures come from.
+    pub fn sources(lines: Vec<(Option<Role>, String)>) -> Model {
+        let model = Model::lines("Where the figures come from", lines);
+        Model { wants: vec![Request::Sources], ..model }
+    }
+
     /// Returns what differs between a checkpoint and `to`: another one, `now` or `previous`.
     pub fn checkpoint_diff(id: String, to: String) -> Model {
         let wants = vec![Request::CheckpointDiff { id, to }];
@@ -211,6 +217,7 @@ pub fn opened(model: &mut Model, id: PopupId, _shared: &Shared, out: &mut Out) {
     for request in std::mem::take(&mut model.wants) {
         let label = match request {
             Request::TaskCosts { .. } | Request::TaskTurns { .. } => "costs",
+            Request::Sources => "prices",
             _ if model.diff => "diff",
             _ => "evidence",
         };
@@ -304,11 +311,16 @@ pub fn answered(
         Ok(Reply::Diff(found)) => diff::of_task(model, found),
         Ok(Reply::CheckpointDiff(found)) => diff::of_checkpoints(model, found),
         Ok(Reply::TaskCosts(it)) => costs::take(model, it, shared),
+        Ok(Reply::Sources(it)) => costs::take_sources(model, it),
         Ok(Reply::TaskTurns(it)) => costs::take_turns(model, it, shared),
         Ok(_) => (),
         // What is known already stays.
         Err(error) if model.costs.is_some() => {
             let text = format!("  what it cost in detail is not known: {}", error.message);
+            model.rows.push(Row::new(Some(Role::Error), &one_line(&text, 300)));
+        }
+        Err(error) if !model.rows.is_empty() => {
+            let text = format!("  more is not known: {}", error.message);
             model.rows.push(Row::new(Some(Role::Error), &one_line(&text, 300)));
         }
         Err(error) => {

@@ -103,6 +103,11 @@ impl Menu {
         self
     }
 
+    /// Takes the place of a list with as many entries: what was typed and selected stays.
+    pub fn take_place(&mut self, of: Menu) {
+        (self.input, self.shown, self.window) = (of.input, of.shown, of.window);
+    }
+
     /// Selects the entry at a position.
     pub fn select(&mut self, item: usize) {
         if let Some(row) = self.shown.iter().position(|it| *it == item) {

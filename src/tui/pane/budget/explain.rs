@@ -12,10 +12,9 @@ pub fn lines(shared: &Shared) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut add = |role: Option<Role>, text: &str| lines.push((role, text.to_owned()));
     add(Some(Role::Title), "Marks");
-    add(None, "  r    reported: by Claude's own running total, or by the provider's bill");
-    add(None, "  m    metered: time by the dispatcher's clock, at a known price");
-    add(None, "  r+m  some of each");
-    add(None, "  ~    some of it is guessed");
+    for (mark, text) in money::sources::marks(None) {
+        add(None, &format!("  {mark:<4} {text}"));
+    }
     add(Some(Role::Title), "Gauge");
     add(None, "  # spent   = reserved by running tasks beyond that   . left for new ones");
     add(Some(Role::Title), "Figures");
@@ -27,7 +26,7 @@ pub fn lines(shared: &Shared) -> Vec<Line> {
         "  burn      models by the last ten minutes, paid workers by their price",
         "  bars      what was spent in each five minutes of the last hour",
         "  at 15:44  when that ceiling is reached at this rate",
-        "  table     entries of the ledger that ended in the period, of deleted tasks too",
+        "  table     what ended in the period, of deleted tasks too",
     ] {
         add(None, text);
     }

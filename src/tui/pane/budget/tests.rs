@@ -1,11 +1,15 @@
 use super::*;
 use crate::{
-    api::error::ErrorKind,
+    api::{
+        budget::{TaskCosts, TaskTurns, TurnCost, TurnsSum},
+        error::ErrorKind,
+        view::TokensView,
+    },
     tui::{
         effect::{Effect, File},
         fixture::{
             NOW, budget, costs, finished, fleet, popup_screen, press, requests, screen, send,
-            type_text, with_tasks,
+            sources, type_text, with_tasks,
         },
         model::Model as Dashboard,
         msg::{Feed, Msg, RequestId},
@@ -220,6 +224,83 @@ fn enter_shows_what_a_row_is_made_of() {
         sent,
         [format!("TaskCosts {{ id: \"{id}\" }}"), format!("TaskTurns {{ id: \"{id}\" }}")]
     );
+}
+
+#[test]
+fn help_says_where_each_figure_comes_from() {
+    let mut model = opened(80, 24);
+    let effects = press(&mut model, &["?"]);
+    let said = popup_screen(&model);
+    assert!(said.contains("r+m") && said.contains("reported: Claude's own"), "{said}");
+    press(&mut model, &["j"]);
+    let reply = || Reply::Sources(Box::new(sources()));
+    crate::tui::fixture::answer(&mut model, &effects, reply());
+    insta::assert_snapshot!("help-80x24", popup_screen(&model));
+    // A line of it leads to all of it.
+    press(&mut model, &["/"]);
+    type_text(&mut model, "metered");
+    let effects = press(&mut model, &["enter"]);
+    let said = popup_screen(&model);
+    assert!(said.contains("Where the figures come from"), "{said}");
+    crate::tui::fixture::answer(&mut model, &effects, reply());
+    press(&mut model, &["G"]);
+    let said = popup_screen(&model);
+    assert!(said.contains("read 2026-10-08: https://modal.com/pricing"), "{said}");
+    assert!(said.contains("nine in ten up to $2.10"), "{said}");
+}
+
+#[test]
+fn figures_that_cannot_be_explained_leave_what_is_known() {
+    let mut model = opened(80, 24);
+    let asked = requests(&press(&mut model, &["v"]));
+    let result = Err(ApiError::new(ErrorKind::Store, "the disk is full"));
+    send(&mut model, Msg::Answered { id: asked[0].0, result });
+    assert!(popup_screen(&model).contains("metered: our clock"), "{}", popup_screen(&model));
+    press(&mut model, &["G"]);
+    assert!(popup_screen(&model).contains("the disk is full"), "{}", popup_screen(&model));
+}
+
+#[test]
+fn enter_on_a_task_shows_its_turns() {
+    for cols in [80, 120] {
+        let mut model = opened(cols, 24);
+        let effects = press(&mut model, &["j", "j", "j", "enter"]);
+        let id = requests(&effects)[1].0;
+        let result = Ok(Reply::TaskTurns(Box::new(turns())));
+        send(&mut model, Msg::Answered { id, result });
+        let id = requests(&effects)[0].0;
+        let costs = TaskCosts { task: "task-cccc2222".into(), ..TaskCosts::default() };
+        let result = Ok(Reply::TaskCosts(Box::new(costs)));
+        send(&mut model, Msg::Answered { id, result });
+        insta::assert_snapshot!(format!("turns-{cols}x24"), popup_screen(&model));
+    }
+}
+
+fn turns() -> TaskTurns {
+    let turn = |number: u64, how: &str, asked: &str| TurnCost {
+        number,
+        began: Timestamp(NOW.0 - 90_000_000 + number as i64 * 30_000_000),
+        ended: (how != "works").then_some(NOW),
+        how: how.to_owned(),
+        asked: asked.to_owned(),
+        by_claude: asked.starts_with('<'),
+        usd: 0.125 * number as f64,
+        tokens: TokensView { input: 4, output: 730, cache_read: 41_000, ..TokensView::default() },
+        ..TurnCost::default()
+    };
+    TaskTurns {
+        task: "task-cccc2222".into(),
+        turns: vec![
+            turn(4, "works", "and now the other one, with\u{1b}[2J a test for each of the cases"),
+            turn(3, "interrupted", "find the race, add a test, then clean up, and say what it was"),
+            turn(2, "done", "<task-notification>"),
+            turn(1, "failed", "漢字 and more"),
+        ],
+        earlier: TurnsSum { turns: 12, usd: 1.5, ..TurnsSum::default() },
+        outside: TurnsSum { usd: 0.01, ..TurnsSum::default() },
+        workers_usd: 1.2,
+        ..TaskTurns::default()
+    }
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! What a task cost, and why.
 
 use crate::{
-    api::budget::{CostLine, TaskCosts, TaskTurns, TurnCost},
+    api::budget::{CostLine, Sources, TaskCosts, TaskTurns, TurnCost},
     domain::ledger::CostKind,
     stdx::text::one_line,
     tui::{
         layout::inside,
         model::Shared,
+        money::sources,
         popup::text::{Model, Row, outer},
         theme::Role,
         words,
@@ -87,6 +88,20 @@ pub fn take_turns(model: &mut Model, found: &TaskTurns, shared: &Shared) {
     let every = format!("  every entry: parhelia budget export --task {}", found.task);
     rows.extend([Row::default(), Row::new(Some(Role::Dim), &one_line(&every, 120))]);
     model.rows.extend(rows);
+}
+
+/// Puts prices and estimates below.
+pub fn take_sources(model: &mut Model, found: &Sources) {
+    let title = |text: &str| Row::new(Some(Role::Title), text);
+    let facts = |it: Vec<(String, String)>| it.into_iter().map(|it| Row::fact(&it.0, &it.1));
+    model.rows.push(title("Prices that workers are metered by"));
+    if found.prices.is_empty() {
+        model.rows.push(Row::new(None, "  none"));
+    }
+    model.rows.extend(facts(sources::prices(found)));
+    model.rows.push(Row::new(None, "  A worker keeps the price it began with."));
+    model.rows.push(title("Estimates by tasks that have ended; what nine in ten cost is reserved"));
+    model.rows.extend(facts(sources::estimates(found)));
 }
 
 fn turn(it: &TurnCost, shared: &Shared) -> Row {
