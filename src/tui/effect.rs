@@ -187,10 +187,11 @@ pub enum Request {
         id: String,
     },
     SetBudget(Box<SetBudget>),
-    /// Costs put together, of what ended after `from`.
+    /// Costs put together, of what ended after `from`, workers up to `to`.
     Costs {
         by: CostsBy,
         from: Option<i64>,
+        to: Option<i64>,
     },
     TaskCosts {
         id: String,

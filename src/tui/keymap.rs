@@ -172,7 +172,7 @@ actions! {
     Budget BudgetEdit = "budget-edit" ["e"] "edit", "set the ceiling of the row under the cursor; on a task, its own", 2;
     Budget BudgetMore = "budget-more" [">"] "+10%", "a ceiling higher by 10 %; Enter saves it", 0;
     Budget BudgetLess = "budget-less" ["<"] "-10%", "a ceiling lower by 10 %; Enter saves it", 0;
-    Budget BudgetPeriodBefore = "budget-period-before" ["["] "period", "period before: hour, day, week, month, all", 3;
+    Budget BudgetPeriodBefore = "budget-period-before" ["["] "period", "period before: hour, day, week, month, all", 0;
     Budget BudgetPeriodNext = "budget-period" ["]"] "period", "next period: hour, day, week, month, all", 3;
     Budget BudgetGroup = "budget-group" ["B"] "group", "group by task, type, host, model, day", 4;
     Budget BudgetPark = "budget-park" ["u"] "park", "park each task that spent more than its share; asks first", 5;

@@ -1,12 +1,12 @@
 //! Parking tasks and letting them go on.
 
 use crate::{
-    api::view::TaskView,
+    api::{budget::CeilingView, view::TaskView},
     stdx::text::one_line,
     tui::{
         effect::{Ask, Request},
         model::{Back, Level, Out, Purpose, Shared, Then, Undo, replica::Letter},
-        money,
+        money::{self, State, set::Target},
         popup::{Kind, confirm, entry},
     },
 };
@@ -49,15 +49,37 @@ pub fn park(shared: &Shared, id: &str, out: &mut Out) {
     });
 }
 
-/// Lets a parked task go on; one that spent all it may is asked for more first.
+/// Lets a parked task go on; one that spent all it may is asked for more first, and so is a
+/// ceiling that is reached.
 pub fn unpark(shared: &Shared, id: &str, out: &mut Out) {
-    let spent = |it: &TaskView| it.max_cost_usd.is_some_and(|most| most <= it.cost_usd);
-    if shared.replica.task(id).is_some_and(|it| spent(it)) {
+    let task = shared.replica.task(id);
+    if task.is_some_and(|it| spent_all(it)) {
         out.note(Level::Info, "it spent all it may: give it more, then let it go on");
         return out.open(Kind::Entry(entry::Model::cap(shared, vec![id.to_owned()])));
     }
+    if let Some(target) = task.and_then(|it| in_the_way(shared, it)) {
+        let what = target.words(shared);
+        out.note(Level::Info, format!("the {what} is reached: raise it, then let the task go on"));
+        return out.then.push(Then::EditCeiling(target));
+    }
     let label = format!("unpark {}", name(shared, id));
     out.request(label, Request::Unpark { id: id.to_owned() });
+}
+
+/// Tells whether a task spent all that it itself may.
+fn spent_all(it: &TaskView) -> bool {
+    it.max_cost_usd.is_some_and(|most| most <= it.cost_usd)
+}
+
+/// Returns the ceiling that keeps a task from going on: the first one over it that is reached,
+/// unless its own is.
+pub fn in_the_way(shared: &Shared, task: &TaskView) -> Option<Target> {
+    let over = |it: &&CeilingView| {
+        let its = it.scope != "host" || it.host == task.provider;
+        its && State::of(it) == State::Over
+    };
+    let budget = shared.replica.budget.as_ref().filter(|_| !spent_all(task))?;
+    budget.ceilings.iter().find(over).and_then(Target::of)
 }
 
 fn name(shared: &Shared, id: &str) -> String {
@@ -87,7 +109,9 @@ pub fn running<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::fixture::{finished, fleet, popup_screen, press, requests, screen, with_tasks};
+    use crate::tui::fixture::{
+        budget, finished, fleet, popup_screen, press, requests, screen, with_tasks,
+    };
 
     fn sent(effects: &[crate::tui::effect::Effect]) -> Vec<String> {
         let mut all: Vec<String> = requests(effects).into_iter().map(|it| it.1).collect();
@@ -147,6 +171,22 @@ mod tests {
         press(&mut model, &["backspace", "backspace", "backspace", "backspace"]);
         let set = requests(&press(&mut model, &["8", "enter"]));
         assert!(set[0].1.contains("Some(8.0)") && set[0].1.contains("task-pppp"), "{set:?}");
+    }
+
+    #[test]
+    fn a_ceiling_that_is_reached_is_raised_first() {
+        let mut model = with_tasks(120, 36, vec![parked(1.0, None)]);
+        model.shared.replica.know_budget(Box::new(budget(31.0)));
+        assert!(sent(&press(&mut model, &["u"])).is_empty());
+        let shown = screen(&model);
+        assert!(shown.contains("ceiling over everything is reached"), "{shown}");
+        assert!(shown.contains("$31.00 is spent already"), "{shown}");
+        press(&mut model, &["ctrl-u"]);
+        let set = requests(&press(&mut model, &["9", "0", "enter"]));
+        assert!(set[0].1.contains("Some(90.0)") && set[0].1.contains("all"), "{set:?}");
+        // From the inbox as well.
+        press(&mut model, &["6", "g", "e"]);
+        assert!(screen(&model).contains("is spent already"), "{}", screen(&model));
     }
 
     #[test]

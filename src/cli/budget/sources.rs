@@ -27,9 +27,8 @@ fn render(found: &Sources, width: Option<usize>, paint: Paint) -> String {
     let models = "Models: Claude's own running total, by its status line and transcript.";
     let workers = "Workers: our clock times the price that held when the worker began.";
     let reserve = dollars(found.reserve_usd);
-    let estimates = format!(
-        "Reserved: what nine in ten tasks of the type cost; {reserve} if fewer than five ended."
-    );
+    let estimates =
+        format!("Reserved: what nine in ten tasks of the type cost; {reserve} before five ended.");
     let mut text = format!("{models}\n{workers}\n{estimates}");
     for table in [prices(&found.prices), history(&found.estimates)].into_iter().flatten() {
         text = format!("{text}\n\n{}", table.text(width, paint));
@@ -94,7 +93,7 @@ mod tests {
         let shown = render(&found, Some(80), Paint { on: false });
         assert!(shown.lines().all(|it| it.chars().count() <= 80), "{shown}");
         assert!(shown.contains("$0.1419  2026-10-08  https://modal.com"), "{shown}");
-        assert!(shown.contains("; $1.00 if") && shown.contains("too few"), "{shown}");
+        assert!(shown.contains("; $1.00 before") && shown.contains("too few"), "{shown}");
         assert!(!shown.contains('\u{1b}'), "{shown}");
         assert_eq!(render(&Sources::default(), None, Paint { on: false }).lines().count(), 3);
     }

@@ -47,6 +47,21 @@ impl Target {
         }
     }
 
+    /// Tells whether a ceiling is of a sort that is known here.
+    pub fn knows(it: &CeilingView) -> bool {
+        matches!((it.scope.as_str(), &it.host), ("all" | "day", _) | ("host", Some(_)))
+    }
+
+    /// Tells whether a ceiling is this one.
+    pub fn is_of(&self, it: &CeilingView) -> bool {
+        match self {
+            Target::All => it.scope == "all",
+            Target::Day => it.scope == "day",
+            Target::Host(name) => it.scope == "host" && it.host.as_ref() == Some(name),
+            Target::Task(_) => false,
+        }
+    }
+
     /// Returns what it is called in a sentence.
     pub fn words(&self, shared: &Shared) -> String {
         match self {
@@ -62,7 +77,7 @@ impl Target {
 
     /// Returns how it stands, as the dispatcher said; nothing for a task's own.
     pub fn view<'a>(&self, budget: &'a BudgetView) -> Option<&'a CeilingView> {
-        budget.ceilings.iter().find(|it| Target::of(it).as_ref() == Some(self))
+        budget.ceilings.iter().find(|it| self.is_of(it))
     }
 
     /// Returns how high it is; nothing if there is none.
@@ -142,8 +157,8 @@ impl Wish {
         }
         let amount = text.trim_start_matches('$').trim().parse::<f64>().ok();
         let exact = amount.and_then(Usd::from_dollars).filter(|it| Usd::ZERO < *it);
-        let others = if own { "or `none`" } else { "`none`, or `configured`" };
-        let bad = || format!("an amount of dollars above 0, {others}");
+        let others = if own { " or `none`" } else { ", `none` or `configured`" };
+        let bad = || format!("an amount above $0{others}");
         exact.map(|it| Wish::At(it.dollars())).ok_or_else(bad)
     }
 

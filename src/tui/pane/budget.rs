@@ -124,25 +124,27 @@ fn height(model: &Model) -> usize {
 }
 
 fn step(model: &mut Model, shared: &Shared, by: isize) {
-    let places = model.table.places(shared);
-    let at = model.table.line_of(&places, &model.at).saturating_add_signed(by);
+    let lines = model.table.lines(shared);
+    let at = lines.find(&model.at).unwrap_or(0).saturating_add_signed(by);
     // The heading between ceilings and costs is stepped over.
-    let at = at.min(places.len().saturating_sub(1));
-    let down = 0 < by;
-    let real = |it: &usize| !matches!(places.get(*it), Some(Place::Heading) | None);
-    let found = match down {
-        true => (at..places.len()).find(real).or_else(|| (0..at).rev().find(real)),
-        false => (0..=at).rev().find(real).or_else(|| (at..places.len()).find(real)),
+    let (at, real) = (at.min(lines.len() - 1), |it: &usize| lines.is_real(*it));
+    let found = match 0 < by {
+        true => (at..lines.len()).find(real).or_else(|| (0..at).rev().find(real)),
+        false => (0..=at).rev().find(real).or_else(|| (at..lines.len()).find(real)),
     };
     if let Some(at) = found {
-        go(model, places[at].clone(), &places);
+        go(model, shared, at);
     }
 }
 
-fn go(model: &mut Model, place: Place, places: &[Place]) {
-    let at = model.table.line_of(places, &place);
-    model.at = place;
-    model.window.go(at, places.len(), height(model));
+/// Puts the cursor on a line, if it can be there.
+fn go(model: &mut Model, shared: &Shared, at: usize) {
+    let lines = model.table.lines(shared);
+    let (len, place) = (lines.len(), lines.get(at).and_then(table::Line::place));
+    if let Some(place) = place {
+        model.at = place;
+        model.window.go(at, len, height(model));
+    }
 }
 
 /// Shows another period or grouping.
@@ -160,7 +162,6 @@ fn turn(model: &mut Model, shared: &Shared, change: fn(&mut Model), out: &mut Ou
 fn target(model: &Model, shared: &Shared) -> Option<Target> {
     match &model.at {
         Place::Ceiling(it) => Some(it.clone()),
-        Place::Heading => None,
         Place::Cost(key) => match model.by {
             CostsBy::Task if shared.replica.task(key).is_some() => Some(Target::Task(key.clone())),
             CostsBy::Host if !key.is_empty() => Some(Target::Host(key.clone())),
@@ -189,22 +190,21 @@ pub fn edit(model: &mut Model, shared: &Shared, target: Target, out: &mut Out) {
 
 /// What is typed must be seen: the cursor goes to its row, and without one nothing is typed.
 fn show_edit(model: &mut Model, shared: &Shared, edit: Edit, out: &mut Out) {
-    let places = model.table.places(shared);
-    match places.iter().find(|it| is_of(it, &edit.target)).cloned() {
-        Some(place) => {
-            go(model, place, &places);
+    let at = model.table.lines(shared).find(&row_of(&edit.target));
+    match at {
+        Some(at) => {
+            go(model, shared, at);
             model.edit = Some(edit);
         }
         None => out.note(Level::Info, "it is not known here yet; :budget set sets a ceiling"),
     }
 }
 
-/// Tells whether a place is the row in which a ceiling is typed.
-fn is_of(place: &Place, target: &Target) -> bool {
-    match (place, target) {
-        (Place::Cost(key), Target::Task(id)) => key == id,
-        (Place::Ceiling(it), _) => it == target,
-        (Place::Heading | Place::Cost(_), _) => false,
+/// Returns the row in which a ceiling is typed.
+fn row_of(target: &Target) -> Place {
+    match target {
+        Target::Task(id) => Place::Cost(id.clone()),
+        it => Place::Ceiling(it.clone()),
     }
 }
 
@@ -212,7 +212,7 @@ fn is_of(place: &Place, target: &Target) -> bool {
 fn open(model: &mut Model, shared: &Shared, out: &mut Out) {
     let row = match &model.at {
         Place::Cost(key) => model.table.row(key),
-        Place::Ceiling(_) | Place::Heading => return begin(model, shared, None, out),
+        Place::Ceiling(_) => return begin(model, shared, None, out),
     };
     let Some(row) = row else { return };
     let shown = match model.by {
@@ -228,16 +228,19 @@ fn park(model: &Model, shared: &Shared, out: &mut Out) {
     let Some(budget) = &shared.replica.budget else { return };
     let meant = match &model.at {
         Place::Ceiling(it) => it.view(budget).filter(|it| it.ceiling_usd.is_some()),
-        Place::Heading | Place::Cost(_) => None,
+        Place::Cost(_) => None,
     };
     let Some(ceiling) = meant.or_else(|| money::nearest(budget)) else {
         return out.note(Level::Info, "no ceiling is set, so there are no shares of it");
     };
     let host = ceiling.host.as_deref().filter(|_| ceiling.scope == "host");
     let count = parking::running(shared, host).count();
+    if count == 0 {
+        return out.note(Level::Info, "no task runs under it, so there is nothing to park");
+    }
     let limit = ceiling.ceiling_usd.unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "there are never so many tasks")]
-    let share = limit / count.max(1) as f64;
+    let share = limit / count as f64;
     let over = parking::over_share(shared, host, share);
     let share = words::money(share);
     if over.is_empty() {
@@ -275,11 +278,7 @@ pub fn mouse(model: &mut Model, shared: &Shared, area: Rect, mouse: &Mouse, _out
         MouseKind::Down(Button::Left) if model.edit.is_none() => {
             let first = layout::inside(area).y.saturating_add(HEAD);
             let Some(row) = mouse.row.checked_sub(first) else { return };
-            let places = model.table.places(shared);
-            match places.get(model.window.top + usize::from(row)) {
-                Some(Place::Heading) | None => (),
-                Some(it) => go(model, it.clone(), &places),
-            }
+            go(model, shared, model.window.top + usize::from(row));
         }
         _ => (),
     }
@@ -311,18 +310,20 @@ pub fn answered_item(
 
 /// Keeps the selected row in sight, and chooses another if it is gone.
 fn follow(model: &mut Model, shared: &Shared) {
-    let places = model.table.places(shared);
-    if !places.contains(&model.at) {
-        let near = model.window.selected.min(places.len().saturating_sub(1));
-        let real = |it: &&Place| **it != Place::Heading;
-        let found = places.get(near).filter(real).or_else(|| places.iter().find(real));
-        model.at = found.cloned().unwrap_or_default();
-    }
-    if model.edit.as_ref().is_some_and(|it| !places.iter().any(|at| is_of(at, &it.target))) {
+    let lines = model.table.lines(shared);
+    let found = lines.find(&model.at).or_else(|| {
+        let near = model.window.selected.min(lines.len() - 1);
+        Some(near)
+            .filter(|it| lines.is_real(*it))
+            .or((0..lines.len()).find(|it| lines.is_real(*it)))
+    });
+    if model.edit.as_ref().is_some_and(|it| lines.find(&row_of(&it.target)).is_none()) {
         model.edit = None;
     }
-    let at = model.table.line_of(&places, &model.at);
-    model.window.go(at, places.len(), height(model));
+    match found {
+        Some(at) => go(model, shared, at),
+        None => (model.at, model.window) = (Place::default(), Window::default()),
+    }
 }
 
 /// Money, time or size changed; `area` is the panel with its border, if it is drawn. Costs are asked
@@ -364,6 +365,9 @@ fn refresh(model: &mut Model, shared: &Shared, out: &mut Out) {
     model.next += 1;
     model.under_way = Some(model.next);
     let from = period.from(now, shared.facts.utc_offset_ms).map(|it| it.0);
-    let ask = Ask::Request(Request::Costs { by, from });
+    // The table is of the moment that the ceilings above it are of: two sums that differ by what a
+    // worker cost in between are taken for a mistake.
+    let to = shared.replica.budget.as_ref().map(|it| it.at.0);
+    let ask = Ask::Request(Request::Costs { by, from, to });
     out.ask("costs", ask, Purpose::BudgetItem(model.next));
 }

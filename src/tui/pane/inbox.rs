@@ -286,6 +286,10 @@ impl Model {
         match self.row() {
             Some(Row { ceiling: Some(it), .. }) => out.then.push(Then::EditCeiling(it.clone())),
             Some(Row { task: Some(id), sort: Sort::Parked, .. }) => {
+                let task = shared.replica.task(id);
+                if let Some(target) = task.and_then(|it| parking::in_the_way(shared, it)) {
+                    return out.then.push(Then::EditCeiling(target));
+                }
                 let entry = popup::entry::Model::cap(shared, vec![id.clone()]);
                 out.open(popup::Kind::Entry(entry));
             }

@@ -82,8 +82,8 @@ pub async fn send(
         }
         Request::Recovery { id } => Reply::Recovery(Box::new(client.recovery(&id).await?)),
         Request::SetBudget(it) => Reply::Budget(Box::new(client.set_budget(&it).await?)),
-        Request::Costs { by, from } => {
-            let query = CostsQuery { by, from, to: None };
+        Request::Costs { by, from, to } => {
+            let query = CostsQuery { by, from, to };
             Reply::Costs(Box::new(client.costs(&query).await?))
         }
         Request::TaskCosts { id } => Reply::TaskCosts(Box::new(client.task_costs(&id).await?)),

@@ -47,7 +47,7 @@ pub struct CostsParams {
     by: Option<CostsBy>,
     /// Of what ended after this, in milliseconds since the epoch.
     from: Option<i64>,
-    /// Of what ended by then.
+    /// Of what ended by then, workers up to that moment.
     to: Option<i64>,
 }
 
@@ -135,13 +135,11 @@ async fn newer(app: &App, last: u64, span: Span) -> Result<HashSet<String>, ApiE
     Ok(sums.into_iter().filter(|it| it.kind != CostKind::Model).map(|it| it.task).collect())
 }
 
-/// Returns what workers cost that is not entered yet.
+/// Returns what workers cost that is not entered yet, up to the end of the span.
 fn open(world: &World, by: By, span: Span, now: Timestamp) -> Vec<Sum> {
-    if span.to.is_some_and(|it| it < now) {
-        return Vec::new();
-    }
+    let until = span.to.map_or(now, |it| it.min(now));
     let charged = world.live().flat_map(|task| {
-        let of_task = open_of(task, span.from, now);
+        let of_task = open_of(task, span.from, until);
         of_task.into_iter().map(move |charge| sum_of(task, by, &charge))
     });
     charged.collect()

@@ -13,7 +13,7 @@ use crate::{
         pane::{
             budget::{
                 Model,
-                table::{Place, by_name, name},
+                table::{Line, by_name, name},
             },
             framed,
         },
@@ -28,6 +28,9 @@ const ROOMY: u16 = 60;
 
 /// From so many columns on tasks and tokens have too.
 const WIDE: u16 = 96;
+
+/// The table gets no wider: the eye would lose the row between a name and its figures.
+const WIDEST: u16 = 120;
 
 /// Columns of a ceiling's name, and where there are few.
 const NAME: u16 = 10;
@@ -49,25 +52,26 @@ pub fn view(model: &Model, shared: &Shared, area: Rect, focused: bool, canvas: &
         return;
     };
     put(&burn(budget, line.width), line, shared, canvas);
-    let places = model.table.places(shared);
+    let lines = model.table.lines(shared);
     let height = usize::from(inner.height - 1);
     let mut window = model.window;
-    window.selected = model.table.line_of(&places, &model.at);
-    window.show(places.len(), height);
-    for (at, y) in window.rows(places.len(), height).zip(line.y + 1..) {
+    window.show(lines.len(), height);
+    for (at, y) in window.rows(lines.len(), height).zip(line.y + 1..) {
         let row = Rect { y, ..line };
-        match &places[at] {
-            Place::Ceiling(target) => ceiling_row(model, shared, budget, (target, row), canvas),
-            Place::Heading => heading(model, shared, row, canvas),
-            Place::Cost(key) => cost_row(model, shared, (key, row), canvas),
+        let table = Rect { width: line.width.min(WIDEST), ..row };
+        let Some(shown) = lines.get(at) else { break };
+        match shown {
+            Line::Ceiling(it) => ceiling_row(model, shared, (it, row), canvas),
+            Line::Heading => heading(model, shared, table, canvas),
+            Line::Cost(it) => cost_row(model, shared, (it, table), canvas),
         }
-        if places[at] == model.at && focused && model.edit.is_none() {
+        if shown.is(&model.at) && focused && model.edit.is_none() {
             let style = shared.look.theme.style(Role::Selected);
             canvas.tint(Rect { y, height: 1, ..inner }, style);
         }
     }
     if let Some(why) = &model.problem {
-        let y = line.y.saturating_add(u16::try_from(places.len()).unwrap_or(u16::MAX)) + 1;
+        let y = line.y.saturating_add(u16::try_from(lines.len()).unwrap_or(u16::MAX)) + 1;
         let text = one_line(why, 200);
         if y < inner.bottom() {
             let style = shared.look.theme.style(Role::Error);
@@ -103,21 +107,14 @@ fn burn(budget: &BudgetView, width: u16) -> Vec<Piece> {
     bars::whole(parts, width)
 }
 
-fn ceiling_row(
-    model: &Model,
-    shared: &Shared,
-    budget: &BudgetView,
-    at: (&Target, Rect),
-    canvas: &mut Canvas,
-) {
-    let (target, at) = at;
+fn ceiling_row(model: &Model, shared: &Shared, at: (&CeilingView, Rect), canvas: &mut Canvas) {
+    let (it, at) = at;
     let theme = shared.look.theme;
-    let Some(it) = target.view(budget) else { return };
     let wide = if ROOMY <= at.width { NAME } else { NAME_SHORT }.min(at.width);
     let label = one_line(money::name(it), 40);
     canvas.fit(at.x, at.y, wide.saturating_sub(1), &label, theme.style(Role::Text));
     let rest = Rect { x: at.x.saturating_add(wide), width: at.width - wide, ..at };
-    match model.edit.as_ref().filter(|it| it.target == *target) {
+    match model.edit.as_ref().filter(|edit| edit.target.is_of(it)) {
         Some(edit) => edit.view(rest, shared, theme, canvas),
         None => put(&standing(it, shared, rest.width), rest, shared, canvas),
     }
@@ -198,13 +195,12 @@ fn heading(model: &Model, shared: &Shared, at: Rect, canvas: &mut Canvas) {
     canvas.text(x, at.y, wide, &columns, theme.style(Role::Dim));
 }
 
-fn cost_row(model: &Model, shared: &Shared, at: (&str, Rect), canvas: &mut Canvas) {
-    let (key, at) = at;
+fn cost_row(model: &Model, shared: &Shared, at: (&CostRow, Rect), canvas: &mut Canvas) {
+    let (row, at) = at;
     let theme = shared.look.theme;
-    let Some(row) = model.table.row(key) else { return };
     let total = model.table.costs().map_or(0.0, |it| it.total.total_usd);
     let editing = model.edit.as_ref().filter(|it| match &it.target {
-        Target::Task(id) => model.by == CostsBy::Task && id == key,
+        Target::Task(id) => model.by == CostsBy::Task && *id == row.key,
         _ => false,
     });
     let columns = columns(at.width, model.by, Some(row), total);
@@ -245,6 +241,11 @@ fn label(model: &Model, row: &CostRow, shared: &Shared) -> String {
     }
 }
 
+/// Returns all tokens that were read, from the cache or not: most come from there.
+fn tokens_in(it: &CostRow) -> u64 {
+    it.tokens.input + it.tokens.cache_read + it.tokens.cache_write
+}
+
 /// Returns the columns behind a name, or their names.
 fn columns(width: u16, by: CostsBy, row: Option<&CostRow>, total: f64) -> String {
     let mut text = String::new();
@@ -257,7 +258,7 @@ fn columns(width: u16, by: CostsBy, row: Option<&CostRow>, total: f64) -> String
         if by != CostsBy::Task {
             add(7, "tasks", row.map(|it| it.tasks.to_string()));
         }
-        add(8, "in", row.map(|it| words::thousands(it.tokens.input)));
+        add(8, "in", row.map(|it| words::thousands(tokens_in(it))));
         add(8, "out", row.map(|it| words::thousands(it.tokens.output)));
     }
     if ROOMY <= width {
@@ -267,6 +268,6 @@ fn columns(width: u16, by: CostsBy, row: Option<&CostRow>, total: f64) -> String
     add(AMOUNT, "total", usd(|it| it.total_usd));
     let share = |it: &CostRow| if 0.0 < total { it.total_usd / total * 100.0 } else { 0.0 };
     add(6, "share", row.map(|it| format!("{:.0}%", share(it))));
-    text.push_str(&format!(" {:<3}", row.map_or("by", |it| money::mark(&it.sources))));
+    text.push_str(&format!(" {:<3}", row.map_or("src", |it| money::mark(&it.sources))));
     text
 }

@@ -89,7 +89,7 @@ impl Edit {
         let spent = self.target.spent(shared, shared.now);
         match (Wish::parse(self.input.text(), &self.target), spent) {
             (Ok(Wish::At(usd)), Some(spent)) if usd <= spent => {
-                let text = format!("! ${} is spent: it is reached at once", words::money(spent));
+                let text = format!("! ${} is spent already", words::money(spent));
                 (Role::Warning, text)
             }
             _ => (Role::Key, "Enter saves  Esc leaves  > < 10%  none".to_owned()),

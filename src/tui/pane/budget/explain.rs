@@ -2,8 +2,18 @@
 
 use crate::{
     api::budget::CostRow,
-    tui::{model::Shared, money, theme::Role, words},
+    stdx::text::one_line,
+    tui::{
+        model::Shared,
+        money,
+        theme::Role,
+        widget::lines::{Break, wrap},
+        words,
+    },
 };
+
+/// Columns of a sentence that goes over several lines; so many are there on every screen of 80.
+const WIDTH: u16 = 70;
 
 type Line = (Option<Role>, String);
 
@@ -20,13 +30,14 @@ pub fn lines(shared: &Shared) -> Vec<Line> {
     add(Some(Role::Title), "Figures");
     for text in [
         "  All are the dispatcher's, sums of its ledger; nothing is added up here.",
-        "  total     everything since the budget was reset, or ever; paid workers up to now",
+        "  total     everything since the last reset, or ever; paid workers up to now",
         "  today     since midnight where the dispatcher is",
-        "  reserved  what running tasks are thought to cost still, taken when they began",
+        "  reserved  what running tasks may still cost, taken when they began",
         "  burn      models by the last ten minutes, paid workers by their price",
         "  bars      what was spent in each five minutes of the last hour",
         "  at 15:44  when that ceiling is reached at this rate",
         "  table     what ended in the period, of deleted tasks too",
+        "  in        tokens read, from the cache or not",
     ] {
         add(None, text);
     }
@@ -43,7 +54,10 @@ pub fn lines(shared: &Shared) -> Vec<Line> {
             add(None, &format!("  at a ceiling: {}", policy.as_str()));
         }
         if !budget.overshoot.is_empty() {
-            add(None, &format!("  by how much it can be passed: {}", budget.overshoot));
+            let text = one_line(&budget.overshoot, 400);
+            for row in wrap(&text, WIDTH, Break::Blanks) {
+                add(None, &format!("  {}", text[row].trim()));
+            }
         }
     }
     lines

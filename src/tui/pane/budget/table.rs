@@ -2,7 +2,7 @@
 //! among them.
 
 use crate::{
-    api::budget::{CostRow, Costs, CostsBy},
+    api::budget::{CeilingView, CostRow, Costs, CostsBy},
     stdx::{text::one_line, time::Timestamp},
     tui::{model::Shared, money::set::Target},
 };
@@ -105,12 +105,10 @@ pub fn name(row: &CostRow) -> String {
     }
 }
 
-/// A line.
+/// What the cursor is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     Ceiling(Target),
-    /// Between the two; it cannot be selected.
-    Heading,
     /// A row of costs, by its key.
     Cost(String),
 }
@@ -121,16 +119,80 @@ impl Default for Place {
     }
 }
 
+/// What a line shows.
+#[derive(Clone, Copy, Debug)]
+pub enum Line<'a> {
+    Ceiling(&'a CeilingView),
+    Heading,
+    Cost(&'a CostRow),
+}
+
+impl Line<'_> {
+    /// Returns what the cursor is on, if it is on this line; it cannot be on the heading.
+    pub fn place(self) -> Option<Place> {
+        match self {
+            Line::Ceiling(it) => Target::of(it).map(Place::Ceiling),
+            Line::Heading => None,
+            Line::Cost(it) => Some(Place::Cost(it.key.clone())),
+        }
+    }
+
+    /// Tells whether it is the line of a place.
+    pub fn is(self, place: &Place) -> bool {
+        match (self, place) {
+            (Line::Ceiling(it), Place::Ceiling(target)) => target.is_of(it),
+            (Line::Cost(it), Place::Cost(key)) => it.key == *key,
+            _ => false,
+        }
+    }
+}
+
+/// Every line, none of them made before it is asked for: there may be ten thousand.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    ceilings: Vec<&'a CeilingView>,
+    rows: &'a [CostRow],
+}
+
+impl<'a> Lines<'a> {
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.ceilings.len() + 1 + self.rows.len()
+    }
+
+    /// Returns a line.
+    pub fn get(&self, at: usize) -> Option<Line<'a>> {
+        let ceilings = self.ceilings.len();
+        match at.checked_sub(ceilings) {
+            None => self.ceilings.get(at).map(|it| Line::Ceiling(it)),
+            Some(0) => Some(Line::Heading),
+            Some(below) => self.rows.get(below - 1).map(Line::Cost),
+        }
+    }
+
+    /// Returns the line of a place, if it is there.
+    pub fn find(&self, place: &Place) -> Option<usize> {
+        (0..self.len()).find(|at| self.get(*at).is_some_and(|it| it.is(place)))
+    }
+
+    /// Tells whether the cursor can be on a line.
+    pub fn is_real(&self, at: usize) -> bool {
+        !matches!(self.get(at), Some(Line::Heading) | None)
+    }
+}
+
 /// The costs, in the order they are shown.
 #[derive(Debug, Default)]
 pub struct Table {
     costs: Option<Costs>,
+    /// The dearest row of the period.
+    dearest: Option<usize>,
 }
 
 impl Table {
     /// Forgets them: something else is asked for.
     pub fn clear(&mut self) {
-        self.costs = None;
+        *self = Table::default();
     }
 
     /// Returns the costs, once they are known.
@@ -146,6 +208,9 @@ impl Table {
             let last = old.rows.len();
             costs.rows.sort_by_key(|it| place.get(it.key.as_str()).copied().unwrap_or(last));
         }
+        let rows = costs.rows.iter().enumerate().filter(|it| 0.0 < it.1.total_usd);
+        let dearest = rows.max_by(|a, b| a.1.total_usd.total_cmp(&b.1.total_usd));
+        self.dearest = dearest.map(|it| it.0);
         self.costs = Some(costs);
     }
 
@@ -156,23 +221,13 @@ impl Table {
 
     /// Returns the dearest row of the period.
     pub fn dearest(&self) -> Option<&CostRow> {
-        let rows = self.costs.as_ref()?.rows.iter();
-        rows.max_by(|a, b| a.total_usd.total_cmp(&b.total_usd)).filter(|it| 0.0 < it.total_usd)
+        self.costs.as_ref()?.rows.get(self.dearest?)
     }
 
     /// Returns every line.
-    pub fn places(&self, shared: &Shared) -> Vec<Place> {
-        let budget = shared.replica.budget.iter();
-        let ceilings = budget.flat_map(|it| &it.ceilings).filter_map(Target::of);
-        let mut places: Vec<Place> = ceilings.map(Place::Ceiling).collect();
-        places.push(Place::Heading);
-        let rows = self.costs.iter().flat_map(|it| &it.rows);
-        places.extend(rows.map(|it| Place::Cost(it.key.clone())));
-        places
-    }
-
-    /// Returns the line of a place, or the first if it is not there.
-    pub fn line_of(&self, places: &[Place], place: &Place) -> usize {
-        places.iter().position(|it| it == place).unwrap_or(0)
+    pub fn lines<'a>(&'a self, shared: &'a Shared) -> Lines<'a> {
+        let ceilings = shared.replica.budget.iter().flat_map(|it| &it.ceilings);
+        let rows = self.costs.as_ref().map_or(&[][..], |it| &it.rows);
+        Lines { ceilings: ceilings.filter(|it| Target::knows(it)).collect(), rows }
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     api::{
-        budget::{TaskCosts, TaskTurns, TurnCost, TurnsSum},
+        budget::{CostRow, TaskCosts, TaskTurns, TurnCost, TurnsSum},
         error::ErrorKind,
         view::TokensView,
     },
@@ -65,6 +65,8 @@ fn costs_are_asked_for_when_seen_and_not_too_often() {
     assert!(asked(&send(&mut model, frame(12.0))).is_empty(), "nobody looks");
     let effects = press(&mut model, &["5"]);
     assert!(asked(&effects)[0].1.contains("Task"), "{effects:?}");
+    // Of the moment that the ceilings are of, so that two sums never differ.
+    assert!(asked(&effects)[0].1.contains(&format!("to: Some({})", NOW.0)), "{effects:?}");
     // While that is under way nothing more is asked.
     assert!(asked(&at(&mut model, 3000, frame(12.1))).is_empty());
     let id = asked(&effects)[0].0;
@@ -128,7 +130,7 @@ fn a_ceiling_is_typed_in_its_row() {
     press(&mut model, &["ctrl-u"]);
     type_text(&mut model, "x");
     assert!(requests(&press(&mut model, &["enter"])).is_empty());
-    assert!(screen(&model).contains("! an amount of dollars"), "{}", screen(&model));
+    assert!(screen(&model).contains("! an amount above $0"), "{}", screen(&model));
     press(&mut model, &["ctrl-u"]);
     type_text(&mut model, "50");
     let sent = requests(&press(&mut model, &["enter"]));
@@ -301,6 +303,26 @@ fn turns() -> TaskTurns {
         workers_usd: 1.2,
         ..TaskTurns::default()
     }
+}
+
+#[test]
+fn of_ten_thousand_rows_those_in_sight_are_drawn() {
+    let mut model = opened(80, 24);
+    let mut many = costs();
+    let row = many.rows[0].clone();
+    many.rows = (0..10_000)
+        .map(|it| CostRow { key: format!("k{it}"), name: format!("row-{it}"), ..row.clone() })
+        .collect();
+    let effects = at(&mut model, 3000, frame(27.0));
+    answer(&mut model, &effects, many);
+    press(&mut model, &["G"]);
+    assert_eq!(model.budget.at, Place::Cost("k9999".into()));
+    let shown = screen(&model);
+    assert!(shown.contains("row-9999") && !shown.contains("today"), "{shown}");
+    press(&mut model, &["g", "down", "down", "down"]);
+    assert_eq!(model.budget.at, Place::Cost("k0".into()), "the heading is stepped over");
+    press(&mut model, &["up"]);
+    assert!(matches!(model.budget.at, Place::Ceiling(Target::Host(_))));
 }
 
 #[test]

@@ -204,7 +204,7 @@ fn over(it: &CeilingView) -> Option<Row> {
     let tail = match state {
         State::Calm => return None,
         State::Warning => "",
-        State::Over => ": nothing begins under it until it is raised",
+        State::Over => ": nothing begins",
     };
     let limit = words::money(it.ceiling_usd.unwrap_or_default());
     let percent = (spent * 100.0).floor();

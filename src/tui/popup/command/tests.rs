@@ -135,5 +135,5 @@ fn a_ceiling_is_set_by_a_line() {
     }
     assert!(said("budget set").starts_with("budget set AMOUNT"));
     assert!(said("budget set 5 week").starts_with("budget set AMOUNT"));
-    assert!(said("budget set ten").starts_with("an amount of dollars above 0"));
+    assert!(said("budget set ten").starts_with("an amount above $0"));
 }

@@ -29,7 +29,8 @@ pub fn take(model: &mut Model, costs: &TaskCosts, shared: &Shared) {
         rows.push(Row::fact("total", &total));
         if let Some(turns) = task.map(|it| it.turns) {
             let tokens = &costs.total.tokens;
-            let text = format!("{turns}; {} tokens in, {} out", tokens.input, tokens.output);
+            let read = tokens.input + tokens.cache_read + tokens.cache_write;
+            let text = format!("{turns} ended; {read} tokens in, {} out", tokens.output);
             rows.push(Row::fact("turns", &text));
         }
     }
@@ -48,7 +49,7 @@ pub fn take(model: &mut Model, costs: &TaskCosts, shared: &Shared) {
 fn line(it: &CostLine) -> Row {
     let unit = match it.kind {
         CostKind::Model => "",
-        CostKind::Cpu => " core hours",
+        CostKind::Cpu => " core or machine hours",
         CostKind::Memory => " GiB hours",
         CostKind::Gpu => " GPU hours",
     };
