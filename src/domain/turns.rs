@@ -233,11 +233,12 @@ mod tests {
         turns
     }
 
-    /// Returns each turn as what was asked, when it began, when and how it ended.
-    fn told(turns: &Turns) -> Vec<(String, i64, Option<(i64, &'static str)>)> {
+    /// Returns each turn as what was asked, when it began, and when and how it ended.
+    fn told(turns: &Turns) -> Vec<String> {
         let told = |it: &Turn| {
-            let ended = it.ended.map(|(at, how)| (at.0, how.as_str()));
-            (it.asked.clone(), it.began.0, ended)
+            let ended =
+                it.ended.map_or("runs".into(), |(at, how)| format!("{} {}", at.0, how.as_str()));
+            format!("{}: {} to {ended}", it.asked, it.began.0)
         };
         turns.kept().map(told).collect()
     }
@@ -262,11 +263,11 @@ mod tests {
         assert_eq!(
             told(&turns),
             [
-                ("one".into(), 20, Some((30, "done"))),
-                ("two".into(), 40, Some((50, "failed"))),
-                ("three".into(), 60, Some((80, "interrupted"))),
-                ("four".into(), 90, Some((100, "cut off"))),
-                ("<task-notification>".into(), 120, None),
+                "one: 20 to 30 done",
+                "two: 40 to 50 failed",
+                "three: 60 to 80 interrupted",
+                "four: 90 to 100 cut off",
+                "<task-notification>: 120 to runs",
             ]
         );
         let last = turns.kept().last().unwrap();
@@ -283,13 +284,7 @@ mod tests {
             ends("a"),
             ends("b"),
         ]);
-        assert_eq!(
-            told(&turns),
-            [
-                ("one".into(), 20, Some((50, "done"))),
-                ("two + three".into(), 50, Some((60, "done"))),
-            ]
-        );
+        assert_eq!(told(&turns), ["one: 20 to 50 done", "two + three: 50 to 60 done"]);
     }
 
     #[test]
@@ -300,7 +295,7 @@ mod tests {
             says(RegistryStatus::Idle, 2),
             ends("a"),
         ]);
-        assert_eq!(told(&turns), [("one".into(), 10, Some((40, "done")))]);
+        assert_eq!(told(&turns), ["one: 10 to 40 done"]);
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub fn unpark(shared: &Shared, id: &str, out: &mut Out) {
     }
     if let Some(target) = task.and_then(|it| in_the_way(shared, it)) {
         let what = target.words(shared);
-        out.note(Level::Info, format!("the {what} is reached: raise it, then let the task go on"));
+        out.note(Level::Info, format!("the {what} is reached: raise it, then unpark"));
         return out.then.push(Then::EditCeiling(target));
     }
     let label = format!("unpark {}", name(shared, id));
