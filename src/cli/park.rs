@@ -59,7 +59,7 @@ pub async fn unpark(context: &Context, args: &Unpark) -> Done {
     }
     let mut status = 0;
     for id in &ids {
-        match client.unpark_with(id, &how).await {
+        match client.unpark(id, &how).await {
             Ok(task) => {
                 say(context, &task)?;
                 // One that is queued first has more to say.

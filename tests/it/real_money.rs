@@ -24,7 +24,7 @@ use std::{
 use parhelia::{
     api::{
         checkpoints::{Fork, Resume},
-        types::CreateTask,
+        types::{CreateTask, Unpark},
     },
     domain::usd::Usd,
 };
@@ -274,7 +274,7 @@ fn parked(it: &mut Spender) {
         it.paid();
         it.caller.wait(it.caller.client.park(&it.id)).unwrap();
         it.until("it to be parked", |it| it.state == "PARKED" && it.session.is_none());
-        it.caller.wait(it.caller.client.unpark(&it.id)).unwrap();
+        it.caller.wait(it.caller.client.unpark(&it.id, &Unpark::default())).unwrap();
         it.until("it to be back", |it| it.activity.is_some_and(|it| it.as_str() == "idle"));
         it.say(&[text()]);
         it.rests(turns);

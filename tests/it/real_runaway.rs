@@ -4,7 +4,12 @@
 use std::time::Duration;
 
 use parhelia::{
-    api::{budget::SetBudget, client::CheckpointsQuery, types::CreateTask, view::TaskView},
+    api::{
+        budget::SetBudget,
+        client::CheckpointsQuery,
+        types::{CreateTask, Unpark},
+        view::TaskView,
+    },
     domain::usd::Usd,
 };
 use serde_json::{Value, json};
@@ -74,7 +79,7 @@ fn stops(it: &Spender, claude: u32) {
 fn goes_on(it: &Spender, raise: SetBudget) {
     let before = it.view();
     let asked = it.sandbox.api.turns().len();
-    let early = it.caller.wait(it.caller.client.unpark(&it.id));
+    let early = it.caller.wait(it.caller.client.unpark(&it.id, &Unpark::default()));
     let waits = raise.scope == "day";
     if waits {
         // There will be room tomorrow.
@@ -88,7 +93,7 @@ fn goes_on(it: &Spender, raise: SetBudget) {
     let raise = SetBudget { ceiling_usd: Some(5.0), ..raise };
     it.caller.wait(it.caller.client.set_budget(&raise)).unwrap();
     if !waits {
-        it.caller.wait(it.caller.client.unpark(&it.id)).unwrap();
+        it.caller.wait(it.caller.client.unpark(&it.id, &Unpark::default())).unwrap();
     }
     let idle =
         |it: &TaskView| it.session.is_some() && it.activity.is_some_and(|it| it.as_str() == "idle");

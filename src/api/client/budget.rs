@@ -93,13 +93,8 @@ impl Client {
         self.send(Method::POST, &task_path(id, "/park"), &()).await
     }
 
-    /// Lets a parked task go on, with the environment that it was given before.
-    pub async fn unpark(&self, id: &str) -> Result<TaskView, ApiError> {
-        self.unpark_with(id, &Unpark::default()).await
-    }
-
     /// Lets a parked task go on as `how` says.
-    pub async fn unpark_with(&self, id: &str, how: &Unpark) -> Result<TaskView, ApiError> {
+    pub async fn unpark(&self, id: &str, how: &Unpark) -> Result<TaskView, ApiError> {
         self.send(Method::POST, &task_path(id, "/unpark"), how).await
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     api::{
         client::{CheckpointsQuery, Client, HistoryQuery, budget::CostsQuery},
         error::ApiError,
-        types::{CreateTask, Env, Prompt, Stop},
+        types::{CreateTask, Env, Prompt, Stop, Unpark},
     },
     tui::{effect::Request, msg::Reply, perform::connected},
 };
@@ -90,6 +90,9 @@ pub async fn send(
         Request::Sources => Reply::Sources(Box::new(client.budget_sources().await?)),
         Request::TaskTurns { id } => Reply::TaskTurns(Box::new(client.task_turns(&id).await?)),
         Request::Park { id } => Reply::Task(Box::new(client.park(&id).await?)),
-        Request::Unpark { id } => Reply::Task(Box::new(client.unpark(&id).await?)),
+        Request::Unpark { id } => {
+            let how = Unpark { caller_env: env(), ..Unpark::default() };
+            Reply::Task(Box::new(client.unpark(&id, &how).await?))
+        }
     })
 }
