@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    agent::version::{ASYNC_HOOKS, Version, knows},
+    agent::version::{ASYNC_HOOKS, COST_STATE, Version, knows},
     domain::{
         ids::{HostPath, TaskId},
         task::PermissionMode,
@@ -300,7 +300,7 @@ pub fn files(launch: &Launch) -> Vec<RunFile> {
     let mut files = vec![
         file("run.sh", 0o700, run_script(launch)),
         script("hook.sh", include_str!("scripts/hook.sh")),
-        script("began.sh", include_str!("scripts/began.sh")),
+        script("began.sh", &began_script(launch)),
         file("statusline.sh", 0o700, status_script(launch)),
         script("lease.sh", include_str!("scripts/lease.sh")),
         file("settings.json", 0o600, settings(launch).to_string().into_bytes()),
@@ -336,6 +336,13 @@ fn run_script(launch: &Launch) -> Vec<u8> {
             ("ARGV", join(argv.iter().map(Vec::as_slice))),
         ],
     )
+}
+
+/// The script that tells with which total a conversation is taken up. Where a version is not known
+/// to save it, none that is saved tells nothing.
+fn began_script(launch: &Launch) -> String {
+    let saves = launch.claude_version.is_some_and(|it| COST_STATE <= it);
+    include_str!("scripts/began.sh").replace("@SAVES@", if saves { "yes" } else { "" })
 }
 
 fn status_script(launch: &Launch) -> Vec<u8> {

@@ -36,6 +36,10 @@ impl fmt::Display for Version {
 /// first release that surely has it, and an older one only runs the hooks one after the other.
 pub const ASYNC_HOOKS: Version = Version(2, 1, 33);
 
+/// The version that was seen to begin a resumed conversation with the last `cost-state` of its
+/// transcript, and at zero where there is none. What earlier ones do was not looked at.
+pub const COST_STATE: Version = Version(2, 1, 329);
+
 /// Every hook event, with the first version that surely knows it.
 ///
 /// An event that the installed version does not know opens a dialog that blocks the start, so a

@@ -71,6 +71,11 @@ say() {
     printf '%s\n' "$1" >>"$transcript"
 }
 
+# What it cost is never lost, so the transcript has it as after an end in good order.
+if [ "$source" = resume ]; then
+    head="{\"type\":\"cost-state\",\"sessionId\":\"$conversation\",\"totalCostUSD\":"
+    say "$head$(printf '%d.%06d' $((base / 1000000)) $((base % 1000000)))}"
+fi
 tokens='"usage":{"input_tokens":2,"output_tokens":3}'
 registry idle
 hook SessionStart ",\"source\":\"$source\""

@@ -50,6 +50,9 @@ fi
 total=$(grep -a -F '"type":"cost-state","sessionId":"'"$id"'","totalCostUSD":' "$transcript" |
     sed -n 's/^{"type":"cost-state","sessionId":"[A-Za-z0-9-]*","totalCostUSD":\([0-9.eE+-]*\)[,}].*/\1/p' |
     tail -n 1)
+# Without one it is nothing, if this version of Claude saves it at all.
+saves=@SAVES@
+[ -n "$total$saves" ] || [ "$(text source)" != resume ] || exit 0
 total=${total:-0}
 [ "${#total}" -le 40 ] && micros "$total" || exit 0
 line='{"session_id":"'$id'","began":true,"cost":{"total_cost_usd":'$total'}}'

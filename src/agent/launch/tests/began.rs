@@ -20,7 +20,11 @@ fn told_of(
     elsewhere: bool,
 ) -> (Option<Usd>, String) {
     let root = tempfile::tempdir().unwrap();
-    let launch = running(root.path());
+    let mut launch = running(root.path());
+    if title == "old" {
+        launch.claude_version = Some(Version(2, 1, 328));
+        write(&launch);
+    }
     let dir = launch.dir().path().clone();
     fs::create_dir_all(dir.join("spent").as_str()).unwrap();
     let projects = root.path().join("the \u{fc} 'projects'");
@@ -71,6 +75,9 @@ fn it_is_the_last_one_that_the_transcript_has() {
         let killed = format!("{}{{\"type\":\"assistant\"}}\nnot whole", state(ID, "2.8e-2"));
         assert_eq!(told(shell, Some(&killed), "t").0, Some(Usd(28_000)));
         assert_eq!(told_of(shell, Some(&killed), "t", true).0, Some(Usd(28_000)), "{shell:?}");
+        // A version that was not looked at may save it elsewhere.
+        assert_eq!(told(shell, Some(""), "old"), (None, String::new()), "{shell:?}");
+        assert_eq!(told(shell, Some(&killed), "old").0, Some(Usd(28_000)), "{shell:?}");
         assert_eq!(told(shell, None, "t"), (None, String::new()), "{shell:?}");
         for none in [Some(""), Some("{\"type\":\"user\"}\n")] {
             assert_eq!(told(shell, none, "t"), (Some(Usd::ZERO), "0 0\n".into()), "{shell:?}");
