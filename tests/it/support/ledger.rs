@@ -69,7 +69,8 @@ fn shown(path: &Path) -> BTreeMap<String, Totals> {
         };
         let conversation = line["session_id"].as_str().unwrap_or_default().to_owned();
         let known = totals.entry(conversation).or_insert(Totals { first: total, last: total });
-        known.last = known.last.max(total);
+        // The first may be taken down last.
+        (known.first, known.last) = (known.first.min(total), known.last.max(total));
     }
     totals
 }
