@@ -13,6 +13,9 @@ umask 077
 cd /
 exec </dev/null >/dev/null 2>&1
 trap '' HUP INT QUIT
+# Its launcher ends it where the FIFO is gone with everything else.
+napper=
+trap '[ -z "$napper" ] || kill "$napper"; exit 0' TERM
 
 @JUDGE@
 
@@ -136,11 +139,13 @@ while :; do
         [ -z "$why" ] || fire
     fi
     sleep "$nap" >"$fifo" &
+    napper=$!
     {
         # What was spent while nobody read the FIFO.
         { read_lease && add_up && is_spent; } || read -r word
     } <"$fifo"
-    kill "$!"
-    wait "$!"
+    kill "$napper"
+    wait "$napper"
+    napper=
     look
 done

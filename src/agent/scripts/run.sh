@@ -29,10 +29,14 @@ mkfifo "$dir/lease.fifo"
 : >>"$dir/status.jsonl"
 umask "$mask"
 
+watchdog=
 finish() {
     # Ends the watchdog, which looks whether this is there whenever it wakes.
     if [ -p "$dir/lease.fifo" ]; then
         { rm -f "$dir/lease.fifo" && printf 'end\n' >&3; } 3<>"$dir/lease.fifo"
+    elif [ -n "$watchdog" ]; then
+        # The directory is gone already. A child that is not waited for keeps its number.
+        kill -TERM "$watchdog" 2>/dev/null
     fi
     printf '%s %s\n' "$1" "$(date +%s)" >"$dir/exit.tmp" && mv -f "$dir/exit.tmp" "$dir/exit"
     exit "$1"
@@ -73,7 +77,8 @@ fi
 
 # The watchdog, see there. Of all that is started here it alone is not in the foreground.
 sh "$dir/lease.sh" &
-printf '%s\n' "$!" >"$dir/lease.pid"
+watchdog=$!
+printf '%s\n' "$watchdog" >"$dir/lease.pid"
 
 [ -t 0 ] && terminal=yes || terminal=
 # The innermost shell writes its process id and then becomes Claude, so that the id is Claude's. A
