@@ -13,9 +13,10 @@ umask 077
 cd /
 exec </dev/null >/dev/null 2>&1
 trap '' HUP INT QUIT
-# Its launcher ends it where the FIFO is gone with everything else.
+# Its launcher ends it where the FIFO is gone with everything else. What sleeps is killed outright:
+# a child that has only just begun still has this trap, and would sleep on after any other signal.
 napper=
-trap '[ -z "$napper" ] || kill "$napper"; exit 0' TERM
+trap '[ -z "$napper" ] || kill -KILL "$napper"; exit 0' TERM
 
 @JUDGE@
 
@@ -144,7 +145,7 @@ while :; do
         # What was spent while nobody read the FIFO.
         { read_lease && add_up && is_spent; } || read -r word
     } <"$fifo"
-    kill "$napper"
+    kill -KILL "$napper"
     wait "$napper"
     napper=
     look

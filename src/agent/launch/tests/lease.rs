@@ -56,6 +56,11 @@ impl Watched {
         self.launch.dir().path().join(name).as_str().to_owned()
     }
 
+    /// What wakes it. Held open, so that it never waits for the process that sleeps to begin.
+    fn fifo(&self) -> fs::File {
+        fs::OpenOptions::new().read(true).write(true).open(self.path("lease.fifo")).unwrap()
+    }
+
     /// Says as Claude would what a conversation has cost.
     fn cost(&self, conversation: &str, dollars: &str) {
         let line = format!(
@@ -207,6 +212,20 @@ fn who_spent_a_share_asks_for_more_and_goes_on_with_it() {
 }
 
 #[test]
+fn a_word_that_comes_as_it_falls_asleep_wakes_it() {
+    in_all(|shell| {
+        let mut watched = Watched::new(shell, &lease(900, 1_000_000, 1_000_000, &[]));
+        let mut fifo = watched.fifo();
+        for _ in 0..200 {
+            fifo.write_all(b"wake\n").unwrap();
+        }
+        watched.cost(CONVERSATION, "1.5");
+        let (spent, limit) = (Usd(1_500_000), Usd(1_000_000));
+        assert_eq!(watched.ended(), Some(ParkCause::LeaseSpent { spent, limit }), "{shell:?}");
+    });
+}
+
+#[test]
 fn a_deadline_is_asked_about_and_a_renewed_lease_holds() {
     in_all(|shell| {
         let mut watched = Watched::new(shell, &lease(2, 9, 9, &[]));
@@ -266,10 +285,8 @@ fn hostile_leases_and_status_lines_run_nothing_and_end_nothing() {
             for line in lines {
                 status(&watched.launch, shell, line);
             }
-            // Wakes it, so that it reads the lease.
-            let fifo = watched.path("lease.fifo");
-            let mut file = fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
-            file.write_all(b"wake\n").unwrap();
+            // So that it reads the lease.
+            watched.fifo().write_all(b"wake\n").unwrap();
         }
         // It has read them all when it has read this one.
         let sound = lease(900, 1_000_000, 1_000_000, &[]);
