@@ -85,7 +85,7 @@ fn status_of(dir: &RunDir) -> Option<i32> {
 }
 
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..400 {
+    for _ in 0..1200 {
         if condition() {
             return;
         }
@@ -96,7 +96,7 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
 
 /// Waits for a child to its end, but not for ever.
 fn finish(mut child: Child) -> std::process::Output {
-    for _ in 0..400 {
+    for _ in 0..1200 {
         if child.try_wait().unwrap().is_some() {
             return child.wait_with_output().unwrap();
         }
