@@ -36,6 +36,7 @@
 mod look;
 pub mod manifest;
 pub mod meta;
+pub mod packer;
 mod plan;
 pub mod repo;
 pub mod restore;

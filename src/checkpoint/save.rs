@@ -8,6 +8,7 @@ use crate::{
         look::{Known, Listing, Sections, items, sections},
         manifest::Base,
         meta::{FORM, Facts, LEFT_OUT_MAX, Meta, Unit, Why},
+        packer,
         plan::{Context, How, Part, Taking, parts_inside, plan, suspects},
         shadow::{Made, Order, Rules, Saved, Shadow},
         take::{Told, change, made, stoppers},
@@ -341,6 +342,9 @@ impl Shadow {
         .map(|it| it.as_bytes().to_vec());
         let mut told = Told { args: args.into(), ..Told::default() };
         told.args.push(BLOBS.into());
+        let program = self.repo.shell.program();
+        told.args.push(program.map(|it| it.as_str().into()).unwrap_or_default());
+        told.args.push(packer::FORM.into());
         told.meta(meta);
         told.units(&seen.parts, takings);
         told.beside(job.order.map(|it| &*it.beside).unwrap_or_default());

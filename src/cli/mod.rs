@@ -88,6 +88,7 @@ fn execute(cli: &Cli, out: Out) -> Done {
         }
         Some(Command::Completions { shell }) => return man::completions(&out, *shell),
         Some(Command::Man) => return man::man(&out),
+        Some(Command::Pack { words }) => return pack(words),
         // Both before the person's configuration is read: it has no part in a demo.
         Some(Command::Demo(Demo { end: Some(dir), .. })) => return demo::end(&out, dir),
         Some(Command::Demo(args @ Demo { inside: None, .. })) => return demo::begin(&out, args),
@@ -132,9 +133,15 @@ async fn dispatch(context: &Context, command: &Command) -> Done {
         Command::Daemon { command } => daemon::run(context, command).await,
         Command::Demo(args) => demo::run(context, args).await,
         // Printed before there was a context.
-        Command::Completions { .. } | Command::Man => Ok(0),
+        Command::Completions { .. } | Command::Man | Command::Pack { .. } => Ok(0),
         Command::Debug { command } => debug::run(context, command).await,
     }
+}
+
+/// Takes files in for a script of the dispatcher's, which has another way if that fails.
+fn pack(words: &[OsString]) -> Done {
+    let done = crate::dispatcher::pack(words);
+    done.map(|()| 0).map_err(|it| ApiError::new(ErrorKind::Host, it).into())
 }
 
 /// Tells what clap has to say: help and versions on stdout, mistakes on stderr.

@@ -63,7 +63,7 @@ fn local(home: &Home, settings: &Settings) -> Result<Local, ApiError> {
         slots: settings.local.slots,
     };
     let config = variable("CLAUDE_CONFIG_DIR");
-    let shell = Arc::new(LocalShell::new());
+    let shell = Arc::new(LocalShell::new().with_program());
     let price = Own {
         per_hour: settings.local.cost_per_hour,
         gpu_per_hour: settings.local.gpu_cost_per_hour,

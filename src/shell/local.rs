@@ -46,12 +46,32 @@ pub const NOT_INHERITED: [&str; 6] = [
 #[derive(Clone, Debug)]
 pub struct LocalShell {
     host: String,
+    program: Option<HostPath>,
 }
 
 impl LocalShell {
     /// Creates a shell of this machine, which messages call `this machine`.
     pub fn new() -> LocalShell {
-        LocalShell { host: "this machine".into() }
+        LocalShell { host: "this machine".into(), program: None }
+    }
+
+    /// Lets commands run this process's own program, which must be Parhelia.
+    #[must_use]
+    pub fn with_program(mut self) -> LocalShell {
+        // This names the program that runs even when another was put in its place since.
+        let own = format!("/proc/{}/exe", std::process::id());
+        let own = Some(PathBuf::from(own)).filter(|it| it.exists());
+        let path = own.or_else(|| std::env::current_exe().ok());
+        self.program = path.and_then(|it| HostPath::new(it.to_str()?).ok());
+        self
+    }
+
+    /// Lets commands run another program as if it were this one.
+    #[cfg(test)]
+    #[must_use]
+    pub fn with_program_at(mut self, path: HostPath) -> LocalShell {
+        self.program = Some(path);
+        self
     }
 
     fn other(&self, error: impl std::fmt::Display) -> ShellError {
@@ -109,6 +129,10 @@ impl Default for LocalShell {
 impl Shell for LocalShell {
     fn host(&self) -> &str {
         &self.host
+    }
+
+    fn program(&self) -> Option<HostPath> {
+        self.program.clone()
     }
 
     async fn exec(&self, command: &Command) -> Result<Process, ShellError> {

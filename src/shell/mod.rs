@@ -206,6 +206,12 @@ pub trait Shell: Send + Sync + 'static {
         max: usize,
     ) -> Result<Option<Vec<u8>>, ShellError>;
 
+    /// Returns where this very program can be run on the host: nothing if it is not there, which is
+    /// what all but this machine say.
+    fn program(&self) -> Option<HostPath> {
+        None
+    }
+
     /// Opens the host's follower: one long-lived channel for every file that is watched.
     async fn follow(&self) -> Result<Follower, ShellError> {
         follow::over_exec(self).await

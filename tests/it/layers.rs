@@ -81,7 +81,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "checkpoint",
         uses: &["git", "shell", "domain", "stdx"],
-        links: &[("tokio", &["checkpoint"])],
+        // The packer runs on the host itself, as a program of its own.
+        links: &[("std::fs", &["checkpoint/packer"]), ("tokio", &["checkpoint"])],
         pure: &["checkpoint/retention"],
     },
     Layer {

@@ -1,19 +1,20 @@
 # Takes what the plan says into the shadow, and makes a checkpoint of it.
 #
-# SHADOW TOKEN WORKSPACE MODE ID TIME PREVIOUS SAME STAGED BLOBS
+# SHADOW TOKEN WORKSPACE MODE ID TIME PREVIOUS SAME STAGED BLOBS PACKER FORM
 #   META-FROM META-LENGTH
 #   UNITS (NUMBER KIND PATH ADD-FROM ADD-LENGTH DROP-FROM DROP-LENGTH MANIFEST-FROM MANIFEST-LENGTH
 #     AFTER-FROM AFTER-LENGTH)…
 #   BESIDES (NAME KIND WHERE FROM LENGTH)…
 #   PARENT…
 #
-# BLOBS is a program for perl, used if there is one. MODE is `save` or `now`. KIND of a unit is
+# BLOBS is a program for perl, used if there is one; PACKER, if not empty, a faster one that is asked
+# in the form FORM. MODE is `save` or `now`. KIND of a unit is
 # `work`, `git` or `file`; of what is beside the workspace `path` or `bytes`. FROM and LENGTH say
 # where in the input something is. AFTER is what walk.pl is to know of the files of the index.
 shadow=$1 token=$2 ws=$3 mode=$4 id=$5 time=$6 previous=$7 same=$8 staged=$9
 shift 9
-blobs=$1 meta_from=$2 meta_length=$3 units=$4
-shift 4
+blobs=$1 packer=$2 form=$3 meta_from=$4 meta_length=$5 units=$6
+shift 6
 tmp=$shadow/tmp/$token
 in=$tmp/in
 [ -d "$tmp" ] || exit 42
@@ -31,6 +32,19 @@ closed='for path; do [ -r "$path" ] || [ -h "$path" ] || [ ! -e "$path" ] || pri
 # Takes in the files named in $tmp/add by way of packs, which is several times as fast for many of
 # them. Fails without harm if that cannot be done.
 many() {
+    [ -n "$packer" ] && by_packer || by_perl
+}
+
+by_packer() {
+    "$packer" pack "$form" files "$shadow/objects" "$tmp/add" "$tmp" || return
+    git update-index -z --add --replace --index-info <"$tmp/entries" || return
+    "$packer" pack "$form" index "$shadow/objects" "$GIT_INDEX_FILE" "$tmp" || :
+    # What is left is not there yet.
+    [ ! -s "$tmp/rest" ] || git update-index -z --add --remove --replace --stdin <"$tmp/rest"
+}
+
+by_perl() {
+    command -v perl >/dev/null || return
     parts=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
     [ "$parts" -le 4 ] || parts=4
     part=0 pids='' lists=''
@@ -70,7 +84,7 @@ add() {
     if [ "$2" -gt 0 ]; then
         slice "$1" "$2" >"$tmp/add" || stop 43
         fine=''
-        if [ "$(tr -cd '\000' <"$tmp/add" | wc -c)" -gt 2000 ] && command -v perl >/dev/null && many 2>/dev/null; then
+        if [ "$(tr -cd '\000' <"$tmp/add" | wc -c)" -gt 2000 ] && many 2>/dev/null; then
             return 0
         fi
         if ! git update-index -z --add --remove --replace --stdin <"$tmp/add" 2>"$tmp/said"; then

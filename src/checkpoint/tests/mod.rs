@@ -52,7 +52,49 @@ struct World {
 /// Files by path: git's mode and the content, or where a link points.
 type Files = BTreeMap<Vec<u8>, (u32, Vec<u8>)>;
 
+/// Makes this test program that of its host: it does what a script asks of it, see `the_program`.
+fn with_program(shell: LocalShell, top: &Path) -> LocalShell {
+    let at = top.join("the program");
+    let this = std::env::current_exe().unwrap();
+    let script = r#"#!/bin/sh
+[ "$1" = pack ] || exit 2
+shift
+words=$0.words.$$
+for word; do printf '%s\000' "$word"; done >"$words"
+PARHELIA_TEST_WORDS=$words "$0.test" --exact checkpoint::tests::the_program --ignored --nocapture \
+    >/dev/null && printf '%s ' "$2" >>"$0.done"
+"#;
+    std::os::unix::fs::symlink(this, top.join("the program.test")).unwrap();
+    std::fs::write(&at, script).unwrap();
+    std::fs::set_permissions(&at, std::fs::Permissions::from_mode(0o755)).unwrap();
+    shell.with_program_at(path(&at))
+}
+
+#[test]
+#[ignore = "it is what others start as the program of their host"]
+fn the_program() {
+    let list = PathBuf::from(std::env::var_os("PARHELIA_TEST_WORDS").unwrap());
+    let words = std::fs::read(&list).unwrap();
+    std::fs::remove_file(list).unwrap();
+    let words = words.strip_suffix(b"\0").unwrap().split(|it| *it == 0);
+    let words: Vec<_> = words.map(|it| OsStr::from_bytes(it).to_owned()).collect();
+    crate::checkpoint::packer::run(&words).unwrap();
+}
+
 impl World {
+    /// On a host where this program is.
+    fn with_program() -> World {
+        let mut world = World::new();
+        world.shell = Arc::new(with_program(LocalShell::new(), &world.top));
+        world.shadow = Shadow::new(world.shell.clone(), &path(&world.top.join("run dir")));
+        world
+    }
+
+    /// Returns what the program was asked for and did, if it is there.
+    fn done_by_program(&self) -> String {
+        std::fs::read_to_string(self.top.join("the program.done")).unwrap_or_default()
+    }
+
     fn new() -> World {
         let dir = tempfile::tempdir().unwrap();
         let top = dir.path().canonicalize().unwrap();

@@ -126,6 +126,12 @@ pub enum Command {
         #[command(subcommand)]
         command: DebugCommand,
     },
+    /// Take files into a repository of checkpoints: what the dispatcher's scripts ask for
+    #[command(hide = true)]
+    Pack {
+        /// What to do
+        words: Vec<std::ffi::OsString>,
+    },
     /// Print the man page
     #[command(after_help = "Example: parhelia man | man -l -")]
     Man,

@@ -1,0 +1,197 @@
+//! Takes many files into a shadow on this machine at once.
+//!
+//! Git makes blobs one after the other and a file of each; [`files`] makes packs of them, on every
+//! processor, in a third of the time or less. A script starts it as this very program
+//! ([`Shell::program`](crate::shell::Shell::program)), so that it is ended with the script and has
+//! its priority; where this program is not, as on other hosts, `blobs.pl` does the same in perl.
+//!
+//! ```text
+//! names ─▶ files ─▶ packs, entries ─▶ git update-index ─▶ entries ─▶ packs of trees
+//!              └──▶ states ───────────────────────────────────┘
+//!                                                            └──▶ the index, with their states
+//! ```
+//!
+//! Nothing of the user's is written, and nothing that is there is written again: the packs are new
+//! files, and an index is replaced as a whole. Formats are those of git's `gitformat-pack` and
+//! `gitformat-index` (2.47). Deliberately absent: differences between files, and what is on disk
+//! for certain: the vault sees to both.
+
+mod index;
+mod known;
+mod pack;
+mod read;
+mod trees;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsString,
+    fs::File,
+    io::{self, BufWriter, Write},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use crate::checkpoint::packer::{
+    known::Known,
+    pack::{Kind, Pack},
+    read::{Content, State},
+};
+
+/// What the scripts and this program must agree on; another one is refused.
+pub(super) const FORM: &str = "1";
+
+/// Packs written side by side at most: each may hold a long file and what became of it in memory.
+const PARTS_MAX: usize = 4;
+
+/// Files taken by one thread at a time.
+const CHUNK: usize = 64;
+
+/// The name of an object.
+type Oid = [u8; 20];
+
+/// Does what a script says: `FORM files OBJECTS NAMES DIR` or `FORM index OBJECTS INDEX DIR`.
+///
+/// `files` makes blobs of the files in the current directory that the file NAMES names, a NUL after
+/// each, in packs among OBJECTS. Into DIR go `entries`, for `git update-index --index-info`;
+/// `states`; and `rest`, names that are left to git. `index` fills those states in where INDEX has
+/// none, so that git need not read the files again, and makes the trees of them.
+///
+/// # Errors
+///
+/// If it is another form, or at the first file that cannot be read or written: the message is for a
+/// log, and git is to be asked instead. What was made is of no harm.
+pub fn run(words: &[OsString]) -> Result<(), String> {
+    let [form, job, objects, input, dir] = words else {
+        return Err("expected FORM JOB OBJECTS INPUT DIR".into());
+    };
+    if form != FORM {
+        return Err(format!("the form is {FORM}, not {}", form.display()));
+    }
+    let (objects, input, dir) = (Path::new(objects), Path::new(input), Path::new(dir));
+    let done = match job.as_bytes() {
+        b"files" => files(Path::new("."), objects, input, dir),
+        b"index" => trees(objects, input, dir),
+        _ => return Err(format!("there is no job {}", job.display())),
+    };
+    done.map_err(|it| it.to_string())
+}
+
+/// A file that is in a pack now.
+struct Taken {
+    name: Vec<u8>,
+    mode: &'static str,
+    oid: Oid,
+    state: State,
+}
+
+/// What one thread made.
+#[derive(Default)]
+struct Part {
+    taken: Vec<Taken>,
+    rest: Vec<Vec<u8>>,
+}
+
+fn files(root: &Path, objects: &Path, names: &Path, dir: &Path) -> io::Result<()> {
+    let names = std::fs::read(names)?;
+    let names: Vec<&[u8]> = names.split(|it| *it == 0).filter(|it| !it.is_empty()).collect();
+    let known = Known::of(objects)?;
+    let (next, made) = (AtomicUsize::new(0), Mutex::new(HashSet::new()));
+    let chunk = || {
+        let from = next.fetch_add(CHUNK, Ordering::Relaxed).min(names.len());
+        &names[from..(from + CHUNK).min(names.len())]
+    };
+    let parts = std::thread::available_parallelism().map_or(1, |it| it.get().min(PARTS_MAX));
+    let done: io::Result<Vec<(Part, Pack)>> = std::thread::scope(|scope| {
+        let one = || part((root, objects), &chunk, &known, &made);
+        let threads: Vec<_> = (0..parts).map(|_| scope.spawn(one)).collect();
+        let ended = threads.into_iter().map(|it| it.join());
+        ended.map(|it| it.unwrap_or_else(|_| Err(io::Error::other("a defect")))).collect()
+    });
+    let (mut entries, mut states) = (Vec::new(), Vec::new());
+    let mut rest = Vec::new();
+    for (part, pack) in done? {
+        pack.finish()?;
+        for Taken { name, mode, oid, state } in &part.taken {
+            write!(entries, "{mode} {}\t", hex(oid))?;
+            entries.extend_from_slice(name);
+            entries.push(0);
+            state.write(name, &mut states);
+        }
+        rest.extend(part.rest.iter().flat_map(|it| it.iter().chain(&[0])));
+    }
+    write(&dir.join("entries"), &entries)?;
+    write(&dir.join("states"), &states)?;
+    write(&dir.join("rest"), &rest)
+}
+
+/// Makes one pack, of chunks of names below a root as long as there are any.
+fn part<'a>(
+    (root, objects): (&Path, &Path),
+    chunk: &impl Fn() -> &'a [&'a [u8]],
+    known: &Known,
+    made: &Mutex<HashSet<Oid>>,
+) -> io::Result<(Part, Pack)> {
+    let mut pack = Pack::create(objects)?;
+    let mut part = Part::default();
+    loop {
+        let names = chunk();
+        if names.is_empty() {
+            return Ok((part, pack));
+        }
+        for name in names {
+            let (mode, bytes, state) = match read::read(root, name)? {
+                Content::Gone => continue,
+                Content::Long => {
+                    part.rest.push(name.to_vec());
+                    continue;
+                }
+                Content::Of { mode, bytes, state } => (mode, bytes, state),
+            };
+            let oid = pack::name(Kind::Blob, &bytes);
+            // Who is first has it in a pack, or fails, and then all do.
+            let is_first = made.lock().unwrap_or_else(PoisonError::into_inner).insert(oid);
+            if is_first && !known.has(&oid) {
+                pack.add(Kind::Blob, oid, &bytes)?;
+            }
+            part.taken.push(Taken { name: name.to_vec(), mode, oid, state });
+        }
+    }
+}
+
+fn trees(objects: &Path, path: &Path, dir: &Path) -> io::Result<()> {
+    let mut bytes = std::fs::read(path)?;
+    let states = std::fs::read(dir.join("states"))?;
+    let states: HashMap<&[u8], State> = State::read_all(&states).collect();
+    let filled = index::fill(&mut bytes, &states)?;
+    let beside = OsString::from_vec([path.as_os_str().as_bytes(), b".new"].concat());
+    write(Path::new(&beside), &bytes)?;
+    std::fs::rename(&beside, path)?;
+    let mut pack = Pack::create(objects)?;
+    if let Some(entries) = filled {
+        let (known, mut made) = (Known::of(objects)?, HashSet::new());
+        trees::make(&entries, |oid, tree| {
+            let is_new = made.insert(oid) && !known.has(&oid);
+            if is_new { pack.add(Kind::Tree, oid, tree) } else { Ok(()) }
+        })?;
+    }
+    pack.finish()
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    file.write_all(bytes)?;
+    file.flush()
+}
+
+fn hex(oid: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |it: u8| char::from(DIGITS[usize::from(it & 15)]);
+    oid.iter().flat_map(|it| [digit(it >> 4), digit(*it)]).collect()
+}
