@@ -212,6 +212,7 @@ impl Shadow {
         let previous = job.order.and_then(|it| it.previous.clone()).unwrap_or_default();
         let include = job.rules.include.iter().filter(|it| !it.contains(['\n', '\0']));
         let include: Vec<&String> = include.collect();
+        let program = self.repo.shell.program();
         let mut args: Vec<Vec<u8>> = [
             self.repo.dir.as_str(),
             token,
@@ -222,6 +223,8 @@ impl Shadow {
             if job.rules.secrets { "secrets" } else { "" },
             WALK,
             GRACE,
+            program.as_ref().map(HostPath::as_str).unwrap_or_default(),
+            packer::FORM,
             &include.len().to_string(),
         ]
         .map(|it| it.as_bytes().to_vec())

@@ -1,14 +1,16 @@
 # Lists what differs from what the shadow's indexes know, and what git does not show.
 #
-# SHADOW TOKEN WORKSPACE HUGE PREVIOUS ALONE SECRETS WALK GRACE
+# SHADOW TOKEN WORKSPACE HUGE PREVIOUS ALONE SECRETS WALK GRACE PACKER FORM
 #   COUNT INCLUDE… (NUMBER KIND PATH OUTER BELOW)…
 #
-# WALK is a program for perl, used if there is one, and GRACE is for it. KIND is `work` or `git`. OUTER is the unit that this one is in, and BELOW its path there. SECRETS
+# WALK is a program for perl, used if there is one, and GRACE is for it; PACKER, if not empty, is a
+# faster program that is asked in the form FORM. KIND is `work` or `git`. OUTER is the unit that this one is in, and BELOW its path there. SECRETS
 # is not empty if secrets are wanted. ALONE is not empty if nothing is to be borrowed from the user's
 # repository. What is listed is written as sections: `NAME.NUMBER LENGTH`, a newline, the bytes.
 shadow=$1 token=$2 ws=$3 huge=$4 previous=$5 alone=$6 secrets=$7 steps=$8 grace=$9
-count=${10}
-shift 10
+packer=${10} form=${11}
+count=${12}
+shift 12
 [ -d "$ws" ] || exit 40
 command -v git >/dev/null || exit 41
 tmp=$shadow/tmp/$token
