@@ -56,28 +56,37 @@ const CHUNK: usize = 64;
 /// The name of an object.
 type Oid = [u8; 20];
 
-/// Does what a script says: `FORM files OBJECTS NAMES DIR` or `FORM index OBJECTS INDEX DIR`.
+/// Does what a script says: `FORM files OBJECTS NAMES DIR`, `FORM index OBJECTS INDEX DIR`, or
+/// `FORM times|objects|differing INDEX WITH OUT`.
 ///
 /// `files` makes blobs of the files in the current directory that the file NAMES names, a NUL after
 /// each, in packs among OBJECTS. Into DIR go `entries`, for `git update-index --index-info`;
 /// `states`; and `rest`, names that are left to git. `index` fills those states in where INDEX has
 /// none, so that git need not read the files again, and makes the trees of them.
 ///
+/// The others write a list into OUT, an entry of INDEX after the other: `times` when each file was
+/// written, and into WITH how many files that are and how many bytes; `objects` the name of each
+/// object, `-` for a repository; `differing` the names of files whose size is another than that of
+/// the object, which WITH says, a line each.
+///
 /// # Errors
 ///
 /// If it is another form, or at the first file that cannot be read or written: the message is for a
 /// log, and git is to be asked instead. What was made is of no harm.
 pub fn run(words: &[OsString]) -> Result<(), String> {
-    let [form, job, objects, input, dir] = words else {
-        return Err("expected FORM JOB OBJECTS INPUT DIR".into());
+    let [form, job, first, second, third] = words else {
+        return Err("expected FORM JOB and three paths".into());
     };
     if form != FORM {
         return Err(format!("the form is {FORM}, not {}", form.display()));
     }
-    let (objects, input, dir) = (Path::new(objects), Path::new(input), Path::new(dir));
+    let (first, second, third) = (Path::new(first), Path::new(second), Path::new(third));
     let done = match job.as_bytes() {
-        b"files" => files(Path::new("."), objects, input, dir),
-        b"index" => trees(objects, input, dir),
+        b"files" => files(Path::new("."), first, second, third),
+        b"index" => trees(first, second, third),
+        b"times" => times(first, second, third),
+        b"objects" => objects(first, third),
+        b"differing" => differing(first, second, third),
         _ => return Err(format!("there is no job {}", job.display())),
     };
     done.map_err(|it| it.to_string())
@@ -182,6 +191,50 @@ fn trees(objects: &Path, path: &Path, dir: &Path) -> io::Result<()> {
         })?;
     }
     pack.finish()
+}
+
+/// Lists when each file was written, as `git ls-files --debug` shows it.
+fn times(index: &Path, sums: &Path, out: &Path) -> io::Result<()> {
+    let bytes = std::fs::read(index)?;
+    let (mut list, mut count, mut size) = (Vec::new(), 0_u64, 0_u64);
+    for entry in index::entries(&bytes)? {
+        let (seconds, nanos) = entry.written();
+        writeln!(list, "{seconds}:{nanos}")?;
+        count += 1;
+        size += u64::from(entry.size());
+    }
+    write(sums, format!("{count} {size}\n").as_bytes())?;
+    write(out, &list)
+}
+
+fn objects(index: &Path, out: &Path) -> io::Result<()> {
+    let bytes = std::fs::read(index)?;
+    let mut list = String::new();
+    for entry in index::entries(&bytes)? {
+        list += &if entry.is_repository() { "-".into() } else { hex(&entry.oid()) };
+        list.push('\n');
+    }
+    write(out, list.as_bytes())
+}
+
+fn differing(index: &Path, sizes: &Path, out: &Path) -> io::Result<()> {
+    let (bytes, sizes) = (std::fs::read(index)?, std::fs::read_to_string(sizes)?);
+    let mut list = Vec::new();
+    let (mut entries, mut sizes) = (index::entries(&bytes)?, sizes.lines());
+    loop {
+        match (entries.next(), sizes.next()) {
+            (None, None) => return write(out, &list),
+            // Of what is missing nothing is known.
+            (Some(_), Some(size)) if size.ends_with("missing") => {}
+            (Some(entry), Some(size)) => {
+                if size.parse() != Ok(u64::from(entry.size())) {
+                    list.extend_from_slice(entry.name);
+                    list.push(0);
+                }
+            }
+            _ => return Err(io::Error::other("not as many sizes as entries")),
+        }
+    }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -391,8 +391,10 @@ impl Way<'_> {
     ) -> Result<u64, CheckpointError> {
         let Way { from, to, nice, fsync, thin } = *self;
         let lines: String = have.iter().chain(lent).map(|it| format!("{it}\n")).collect();
+        // All of a workspace is looked through for differences later, where nobody works meanwhile.
+        let window = if have.is_empty() && !thin { "0" } else { "" };
         let thin = if thin { "--thin" } else { "" };
-        let offer = command(OFFER, &[from.dir.as_str(), commit, nice, thin]).stdin(lines);
+        let offer = command(OFFER, &[from.dir.as_str(), commit, nice, thin, window]).stdin(lines);
         let name = random::base32(12);
         let mut accept = command(ACCEPT, &[to.dir.as_str(), commit, &name, nice, fsync]);
         accept.argv.extend(have.iter().map(|it| it.clone().into_bytes()));

@@ -90,6 +90,31 @@ impl World {
         Ok(())
     }
 
+    /// Finds the lists of the index as git gives them.
+    fn check_lists(&self) {
+        let out = |name: &str| self.said.join(name);
+        let read = |name: &str| std::fs::read_to_string(out(name)).unwrap();
+        times(&self.index(), &out("sums"), &out("times")).unwrap();
+        let debug = self.git(&["ls-files", "--debug", "-z"], b"");
+        let debug = String::from_utf8(debug).unwrap();
+        let of = |word: &str| -> Vec<String> {
+            let values = debug.split(['\n', '\0']).filter_map(|it| it.trim().strip_prefix(word));
+            values.map(|it| it.split('\t').next().unwrap().to_owned()).collect()
+        };
+        assert_eq!(read("times").lines().collect::<Vec<_>>(), of("mtime: "));
+        let sizes: Vec<u64> = of("size: ").iter().map(|it| it.parse().unwrap()).collect();
+        assert_eq!(read("sums"), format!("{} {}\n", sizes.len(), sizes.iter().sum::<u64>()));
+        objects(&self.index(), &out("objects")).unwrap();
+        let said = String::from_utf8(self.git(&["ls-files", "-s", "-z"], b"")).unwrap();
+        let said = said.split_terminator('\0').filter_map(|it| it.split(' ').nth(1));
+        assert_eq!(read("objects").lines().collect::<Vec<_>>(), said.collect::<Vec<_>>());
+        let form = "--batch-check=%(objectsize)";
+        let sizes = self.git(&["cat-file", form], read("objects").as_bytes());
+        std::fs::write(out("sizes"), sizes).unwrap();
+        differing(&self.index(), &out("sizes"), &out("differing")).unwrap();
+        assert_eq!(read("differing"), "", "the objects are the files");
+    }
+
     /// Returns the tree of the index.
     fn tree_of(&self) -> String {
         String::from_utf8(self.git(&["write-tree"], b"")).unwrap().trim().to_owned()
@@ -173,6 +198,27 @@ fn what_is_there_is_not_packed_again() {
     other.take(&[b"f0", b"f1", b"f2", b"more"]).unwrap();
     assert_eq!(other.packs().iter().map(|it| count(it)).sum::<usize>(), 1, "a tree");
     other.check();
+}
+
+#[test]
+fn files_of_another_size_than_their_object_are_named() {
+    let world = World::new();
+    for name in ["a", "b\n", "c"] {
+        world.write(name, b"four", 0o644);
+    }
+    world.take(&[b"a", b"b\n", b"c"]).unwrap();
+    world.git(&["update-index", "--add", "--cacheinfo", "160000", &"1".repeat(40), "d"], b"");
+    let out = world.said.join("out");
+    objects(&world.index(), &out).unwrap();
+    assert!(std::fs::read_to_string(&out).unwrap().ends_with("\n-\n"));
+    let sizes = world.said.join("sizes");
+    let differ = |said: &str| {
+        std::fs::write(&sizes, said).unwrap();
+        differing(&world.index(), &sizes, &out).map(|()| std::fs::read(&out).unwrap())
+    };
+    assert_eq!(differ("4\n5\nx missing\n- missing\n").unwrap(), b"b\n\0");
+    assert!(differ("4\n4\n4\n").is_err());
+    assert!(differ("4\n4\n4\n4\n4\n").is_err());
 }
 
 #[test]
@@ -263,6 +309,7 @@ proptest! {
         }
         let names: Vec<&[u8]> = names.iter().map(|it| it.as_bytes()).collect();
         world.take(&names).unwrap();
+        world.check_lists();
         let ours = world.tree_of();
         world.check();
         std::fs::remove_file(world.index()).unwrap();

@@ -186,6 +186,14 @@ index() {
 # Lists those files of a copy of the user's index whose content there is not what the file holds: git converts ends of lines, encodings and what filters do. Where only ends of lines differ
 # the length does.
 unconvert() {
+    if [ -n "$packer" ] && {
+        "$packer" pack "$form" objects "$idx" - "$tmp/objects" &&
+            git --git-dir="$shadow" cat-file --batch-check='%(objectsize)' <"$tmp/objects" \
+                >"$tmp/sizes" &&
+            "$packer" pack "$form" differing "$idx" "$tmp/sizes" "$tmp/converted"
+    } 2>/dev/null; then
+        return
+    fi
     {
         GIT_INDEX_FILE=$idx git --git-dir="$shadow" ls-files -s |
             awk '{ print $1 == "160000" ? "-" : $2 }' |

@@ -150,6 +150,8 @@ store() {
 
 # Lists when each file of the index $1 was written, six lines a file, and how much they are.
 list_times() {
+    [ -n "$packer" ] && "$packer" pack "$form" times "$tmp/index.$1" "$tmp/sums.$1" \
+        "$tmp/blob.t.$1" 2>/dev/null && return
     GIT_INDEX_FILE=$tmp/index.$1 git ls-files --debug |
         awk -v sums="$tmp/sums.$1" 'NR % 6 == 3 { print $2 } NR % 6 == 0 { bytes += $2 }
             END { printf "%d %.0f\n", NR / 6, bytes >sums }' >"$tmp/blob.t.$1"
