@@ -93,10 +93,10 @@ position() {
     : >"$tmp/refs"
     : >"$tmp/tips"
     if [ "$inside" = yes ]; then
-        form='%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)'
-        user for-each-ref --format="$form" refs/heads refs/tags refs/stash >"$tmp/refs"
+        fields='%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)'
+        user for-each-ref --format="$fields" refs/heads refs/tags refs/stash >"$tmp/refs"
         if [ -n "$head" ]; then
-            user for-each-ref --no-merged "$head" --format="$form" refs/heads refs/tags refs/stash
+            user for-each-ref --no-merged "$head" --format="$fields" refs/heads refs/tags refs/stash
         else
             cat "$tmp/refs"
         fi >"$tmp/tips" 2>/dev/null
