@@ -239,11 +239,42 @@ fn a_deleted_task_s_checkpoints_stay() {
     assert!(names.iter().any(|it| it == "workspace/new file"), "{names:?}");
 }
 
-/// Puts a git before the real one that can do nothing.
-fn break_git(sandbox: &Sandbox) {
-    let broken = sandbox.root().join("bin/git");
+/// Puts a program before the real one that can do nothing.
+fn break_program(sandbox: &Sandbox, name: &str) {
+    let broken = sandbox.root().join("bin").join(name);
     fs::write(&broken, "#!/bin/sh\necho fatal: no >&2\nexit 128\n").unwrap();
     fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_workspace_of_many_files_is_saved_without_perl_and_comes_back() {
+    let sandbox = stand_in::sandbox(1);
+    break_program(&sandbox, "perl");
+    for dir in 0..48 {
+        let dir = sandbox.workspace().join(format!("d{dir}"));
+        fs::create_dir(&dir).unwrap();
+        (0..50).for_each(|n| fs::write(dir.join(format!("f{n}")), format!("{n} {dir:?}")).unwrap());
+    }
+    let caller = Caller::new(&sandbox);
+    let id = create(&sandbox, &["--interactive", "--isolation", "none", "gate"]);
+    let task = wait_task(&sandbox, &id, "to work", working);
+    let made = manual(&caller, &id, "all of it");
+    assert_eq!(made.change.added, 2400, "{made:?}");
+    // In packs: git alone would have made a file of each.
+    let shadow = format!("{}/shadow.git", task["run_dir"].as_str().unwrap());
+    let mut count = sandbox.command("git");
+    count.args(["--git-dir", &shadow, "count-objects"]);
+    let count = run(count).stdout;
+    let loose: u32 = count.split(' ').next().unwrap().parse().unwrap();
+    assert!(loose < 50, "{count}");
+    wait_held(&sandbox, &caller, &id);
+    let target = sandbox.root().join("elsewhere");
+    let at = target.to_str().unwrap();
+    sandbox.ok(&["checkpoint", "restore", made.id.as_str(), "--target", at, "--yes"]);
+    for name in ["d0/f0", "d7/f49", "d47/f13"] {
+        let both = [&sandbox.workspace(), &target].map(|it| fs::read(it.join(name)).unwrap());
+        assert_eq!(both[0], both[1], "{name}");
+    }
 }
 
 #[test]
@@ -255,7 +286,7 @@ fn what_cannot_be_saved_is_not_deleted() {
     let id = create(&sandbox, &["leave"]);
     let task = wait_task(&sandbox, &id, "to be done", |it| it["state"] == "COMPLETED" && ended(it));
     let run_dir = task["run_dir"].as_str().unwrap();
-    break_git(&sandbox);
+    break_program(&sandbox, "git");
 
     let refused = sandbox.run(&["task", "delete", "--yes", &id]);
     assert_ne!(refused.code, Some(0), "{refused:?}");
@@ -316,7 +347,7 @@ fn what_cannot_be_made_is_said_once() {
     let caller = Caller::new(&sandbox);
     let id = create(&sandbox, &["--interactive", "gate"]);
     wait_task(&sandbox, &id, "to work", working);
-    break_git(&sandbox);
+    break_program(&sandbox, "git");
     stand_in::open(&sandbox);
     let failures = || {
         let log = sandbox.ok(&["logs", &id, "--events"]);
