@@ -1,9 +1,13 @@
 # What every script begins with: no settings but ours, one language, our own eyes only.
 set -u
 home=${HOME-}
-for name in $(env | sed -n 's/^\(GIT_[A-Za-z0-9_]*\)=.*/\1/p'); do
-    unset "$name"
-done
+case $(env) in
+*GIT_*)
+    for name in $(env | sed -n 's/^\(GIT_[A-Za-z0-9_]*\)=.*/\1/p'); do
+        unset "$name"
+    done
+    ;;
+esac
 unset CDPATH QUOTING_STYLE TIME_STYLE LS_BLOCK_SIZE BLOCK_SIZE BLOCKSIZE POSIXLY_CORRECT
 mask=$(umask)
 umask 077

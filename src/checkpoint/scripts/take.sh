@@ -228,28 +228,35 @@ if [ -s "$tmp/u" ]; then
 fi
 
 # Puts the indexes in their places. They are given the time when looking began, so that git reads
-# again whatever was written since.
+# again whatever was written since. What is known of an index goes before it, and is of use only
+# when all of it is there.
 keep() {
     for n in $numbers; do
-        [ ! -f "$tmp/looked.$n" ] || mv -f "$tmp/looked.$n" "$shadow/looked.$n"
+        known=$shadow/state.$n
+        set --
+        [ ! -f "$tmp/looked.$n" ] || set -- "$tmp/looked.$n"
         if [ ! -f "$tmp/times.$n" ]; then
-            rm -f "$shadow/state.$n"
+            rm -f "$known"
         else
-            rm -f "$shadow/state.$n" "$shadow/sum.$n"
-            mv -f "$tmp/times.$n" "$shadow/times.$n" && cp "$tmp/sum.$n" "$shadow/sum.$n"
-        fi
-        if [ -f "$tmp/after.$n" ] && [ -f "$tmp/index.$n" ]; then
-            cat "$tmp/sum.$n" "$tmp/after.$n" "$tmp/state.$n" >"$tmp/keep.$n" &&
-                mv -f "$tmp/forced.$n" "$shadow/forced.$n" &&
-                mv -f "$tmp/keep.$n" "$shadow/state.$n" || rm -f "$shadow/state.$n"
+            rm -f "$known" "$shadow/sum.$n"
+            set -- "$@" "$tmp/times.$n" "$tmp/sum.$n"
         fi
         if [ -f "$tmp/index.$n" ]; then
-            touch -r "$tmp/stamp" "$tmp/index.$n" && mv -f "$tmp/index.$n" "$shadow/index.$n" || stop 43
+            touch -r "$tmp/stamp" "$tmp/index.$n" || stop 43
+            if [ -f "$tmp/after.$n" ]; then
+                cat "$tmp/sum.$n" "$tmp/after.$n" "$tmp/state.$n" >"$tmp/known.$n" &&
+                    set -- "$@" "$tmp/forced.$n" || rm -f "$tmp/known.$n"
+            fi
+            set -- "$@" "$tmp/index.$n"
         fi
+        [ $# = 0 ] || mv -f "$@" "$shadow/" || stop 43
+        [ ! -f "$tmp/known.$n" ] || mv -f "$tmp/known.$n" "$known"
     done
     [ ! -e "$tmp/recall" ] || rm -f "$shadow/secrets"
     rm -rf "$tmp"
-    find "$shadow/tmp/." ! -name . -prune -mtime +0 -exec rm -rf {} +
+    for old in "$shadow"/tmp/*; do
+        [ ! -e "$old" ] || find "$old" -prune -mtime +0 -exec rm -rf {} +
+    done
 }
 
 if [ -n "$same" ]; then
