@@ -21,6 +21,7 @@ mod known;
 mod pack;
 mod read;
 mod trees;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -53,8 +54,31 @@ const PARTS_MAX: usize = 4;
 /// Files taken by one thread at a time.
 const CHUNK: usize = 64;
 
+/// Why a job was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// It cannot be done this way, for this reason. There is another way.
+    #[error("{0}")]
+    Failed(String),
+    /// Git refused, and said why on stderr.
+    #[error("git refused")]
+    Git,
+}
+
 /// The name of an object.
 type Oid = [u8; 20];
+
+/// Does what a script says: [`walk`] for `FORM walk …`, else what [`run`] does.
+///
+/// # Errors
+///
+/// As those do.
+pub fn work(words: &[OsString]) -> Result<(), PackError> {
+    match words {
+        [form, job, words @ ..] if form == FORM && job == "walk" => walk::run(words),
+        _ => run(words).map_err(PackError::Failed),
+    }
+}
 
 /// Does what a script says: `FORM files OBJECTS NAMES DIR`, `FORM index OBJECTS INDEX DIR`, or
 /// `FORM times|objects|differing INDEX WITH OUT`.

@@ -55,10 +55,14 @@ use crate::{
         out::{Done, Failure, Out},
         setup::{Setup, View},
     },
+    dispatcher::PackError,
 };
 
 /// Threads that serve a command. Two, so that a slow terminal holds up no connection.
 const CLIENT_THREADS: usize = 2;
+
+/// The status that tells a script that there is no other way: git would refuse that as well.
+const GIT_REFUSED: u8 = 4;
 
 /// Runs the program and returns its status. Never panics: a defect is told and exits with 70.
 pub fn main() -> ExitCode {
@@ -140,8 +144,11 @@ async fn dispatch(context: &Context, command: &Command) -> Done {
 
 /// Takes files in for a script of the dispatcher's, which has another way if that fails.
 fn pack(words: &[OsString]) -> Done {
-    let done = crate::dispatcher::pack(words);
-    done.map(|()| 0).map_err(|it| ApiError::new(ErrorKind::Host, it).into())
+    match crate::dispatcher::pack(words) {
+        Ok(()) => Ok(0),
+        Err(PackError::Git) => Err(Failure::Said(GIT_REFUSED)),
+        Err(it) => Err(ApiError::new(ErrorKind::Host, it.to_string()).into()),
+    }
 }
 
 /// Tells what clap has to say: help and versions on stdout, mistakes on stderr.

@@ -82,7 +82,11 @@ const LAYERS: &[Layer] = &[
         name: "checkpoint",
         uses: &["git", "shell", "domain", "stdx"],
         // The packer runs on the host itself, as a program of its own.
-        links: &[("std::fs", &["checkpoint/packer"]), ("tokio", &["checkpoint"])],
+        links: &[
+            ("std::fs", &["checkpoint/packer"]),
+            ("std::process", &["checkpoint/packer"]),
+            ("tokio", &["checkpoint"]),
+        ],
         pure: &["checkpoint/retention"],
     },
     Layer {

@@ -3,8 +3,8 @@
 # SHADOW TOKEN WORKSPACE HUGE PREVIOUS ALONE SECRETS WALK GRACE PACKER FORM
 #   COUNT INCLUDE… (NUMBER KIND PATH OUTER BELOW)…
 #
-# WALK is a program for perl, used if there is one, and GRACE is for it; PACKER, if not empty, is a
-# faster program that is asked in the form FORM. KIND is `work` or `git`. OUTER is the unit that this one is in, and BELOW its path there. SECRETS
+# WALK is a program for perl, used if there is one and PACKER cannot; GRACE is for both. PACKER, if
+# not empty, is a faster program that is asked in the form FORM. KIND is `work` or `git`. OUTER is the unit that this one is in, and BELOW its path there. SECRETS
 # is not empty if secrets are wanted. ALONE is not empty if nothing is to be borrowed from the user's
 # repository. What is listed is written as sections: `NAME.NUMBER LENGTH`, a newline, the bytes.
 shadow=$1 token=$2 ws=$3 huge=$4 previous=$5 alone=$6 secrets=$7 steps=$8 grace=$9
@@ -288,21 +288,41 @@ enter() {
         esac >"$exclude" 2>/dev/null
     fi
     walking=''
-    [ "$count" = 0 ] && [ -n "$perl" ] || return 0
+    [ "$count" = 0 ] && [ -n "$packer$perl" ] || return 0
     state=$shadow/state.$1 theirs=''
     [ -z "$secrets" ] && [ ! -e "$tmp/recall" ] || state=''
     [ "$1" != 0 ] || [ -z "$repo" ] || theirs=$gitdir/index
-    # By perl, which need not look at everything every time.
-    perl -e "$steps" "$tmp" "$1" "$2" "$mask" "$huge" "$grace" "$state" "$exclude" "$theirs" \
-        2>"$tmp/walked" &
+    # By a program that need not look at everything every time.
+    if [ -n "$packer" ]; then
+        become "$1" "$2" "$packer" pack "$form" walk &
+    else
+        become "$1" "$2" perl -e "$steps" &
+    fi
     walking=$!
 }
 
-# Waits until perl has looked. Fails if it could not.
+# Becomes the program $3… that looks at the unit $1 of kind $2.
+become() {
+    at=$1 of=$2
+    shift 2
+    exec "$@" "$tmp" "$at" "$of" "$mask" "$huge" "$grace" "$state" "$exclude" "$theirs" \
+        2>"$tmp/walked"
+}
+
+# Waits until the unit $1 of kind $2 has been looked at. Fails if that could not be done so.
 by_walk() {
     [ -n "$walking" ] || return 1
     wait "$walking"
-    case $? in
+    code=$?
+    case $code in
+    0 | 4) ;;
+    *)
+        [ -n "$packer" ] && [ -n "$perl" ] || return 1
+        (become "$1" "$2" perl -e "$steps")
+        code=$?
+        ;;
+    esac
+    case $code in
     0) IFS= read -r ways <"$tmp/rules.$1" || : ;;
     4) cat "$tmp/walked" >&2; stop 43 ;;
     *) return 1 ;;
@@ -405,7 +425,7 @@ look() {
         unconvert || stop 43
     fi
     ways=other
-    if by_walk "$1"; then unlink_hollow "$1"; else by_lists "$1"; fi
+    if by_walk "$1" "$2"; then unlink_hollow "$1"; else by_lists "$1"; fi
     [ "$1" != 0 ] || [ -z "$converting" ] || unlist "$1"
     if [ -n "$standard" ]; then
         ignored_of_indexes "$1"

@@ -188,10 +188,11 @@ sub look_into {
     return $record;
 }
 
+my $has_above = 0;
 my $outside = $work ? slurp($exclude) : '';
 
 sub has_rules {
-    return $work && (@rules || $outside =~ /^[^#\s]/m);
+    return $work && (@rules || $has_above || $outside =~ /^[^#\s]/m);
 }
 
 # Says which of these paths are ignored.
@@ -228,6 +229,8 @@ sub split_up {
     return if $half;
     $half = -1;
     @$dirs = @theirs;
+    # The other one keeps those, and they are of what is below as well.
+    $has_above = @rules;
     @$_ = () for \(@new, @ignored, @empty, @shut, @seen, @records, @rules);
     %again = ();
 }
