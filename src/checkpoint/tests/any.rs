@@ -101,11 +101,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 20, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_tree_is_saved_as_it_is(one in things(), two in things(), git: bool) {
+    fn any_tree_is_saved_as_it_is(one in things(), two in things(), git: bool, program: bool) {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let world = World::new();
+            let world = if program { World::with_program() } else { World::new() };
             if git {
                 world.run("git init -q .").await;
             }
@@ -134,6 +134,8 @@ proptest! {
             // As by one who knows nothing of what was seen before.
             world.run_in(&world.top, "rm -f 'run dir/shadow.git/'state.*").await;
             assert!(world.is_same(&second).await);
+            let done = world.done_by_program();
+            assert!(done.starts_with("walk ") == program && !done.contains("no "), "{done}");
         });
     }
 }

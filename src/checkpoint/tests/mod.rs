@@ -26,6 +26,7 @@ use crate::{
         CheckpointError,
         manifest::{Manifest, parse_times},
         meta::{Facts, Unit, UnitKind, Why},
+        packer::PackError,
         shadow::{HUGE, Made, Order, Rules, Saved, Shadow},
     },
     domain::{
@@ -62,7 +63,11 @@ shift
 words=$0.words.$$
 for word; do printf '%s\000' "$word"; done >"$words"
 PARHELIA_TEST_WORDS=$words "$0.test" --exact checkpoint::tests::the_program --ignored --nocapture \
-    >/dev/null && printf '%s ' "$2" >>"$0.done"
+    >/dev/null
+code=$?
+[ "$code" = 0 ] || printf 'no ' >>"$0.done"
+printf '%s ' "$2" >>"$0.done"
+exit "$code"
 "#;
     std::os::unix::fs::symlink(this, top.join("the program.test")).unwrap();
     std::fs::write(&at, script).unwrap();
@@ -78,7 +83,15 @@ fn the_program() {
     std::fs::remove_file(list).unwrap();
     let words = words.strip_suffix(b"\0").unwrap().split(|it| *it == 0);
     let words: Vec<_> = words.map(|it| OsStr::from_bytes(it).to_owned()).collect();
-    crate::checkpoint::packer::run(&words).unwrap();
+    match crate::checkpoint::packer::work(&words) {
+        Err(PackError::Git) => git_refused(),
+        done => done.unwrap(),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no other way to say so")]
+fn git_refused() {
+    std::process::exit(4);
 }
 
 impl World {
@@ -107,17 +120,19 @@ impl World {
 
     /// With a repository of two commits, and changes.
     async fn git() -> World {
-        let world = World::new();
-        world
-            .run(
-                "git init -q -b main . && git config user.name T && git config user.email t@t \
+        World::new().with_git().await
+    }
+
+    async fn with_git(self) -> World {
+        self.run(
+            "git init -q -b main . && git config user.name T && git config user.email t@t \
                  && mkdir -p sub/deep && echo a > a && echo b > b && echo c > sub/c \
                  && echo d > sub/deep/d && printf 'ignored\\nout/\\n' > .gitignore \
                  && git add . && git commit -qm one && echo a2 >> a && git commit -qam two \
                  && git branch other HEAD~1",
-            )
-            .await;
-        world
+        )
+        .await;
+        self
     }
 
     async fn run(&self, script: &str) -> String {

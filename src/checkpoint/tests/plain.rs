@@ -275,7 +275,7 @@ async fn very_many_files_are_saved() {
     save_many(&World::new()).await;
     let world = World::with_program();
     save_many(&world).await;
-    assert!(world.done_by_program().starts_with("files index times "));
+    assert!(world.done_by_program().starts_with("walk files index times "));
 }
 
 async fn save_many(world: &World) {
