@@ -37,7 +37,6 @@ use crate::{
     checkpoint::packer::{
         PackError, hex,
         walk::{
-            dir::os,
             found::{Found, Record},
             stat::Stat,
         },
@@ -49,7 +48,7 @@ use crate::{
 const RECENT: f64 = 2.0;
 
 /// Why it cannot be done this way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Trouble(String);
 
 impl Trouble {
@@ -139,7 +138,7 @@ impl Unit {
 
     /// Returns where something in it is.
     fn at(&self, path: &[u8]) -> PathBuf {
-        self.root.join(os(path))
+        self.root.join(OsStr::from_bytes(path))
     }
 
     /// Returns where something that was found goes.
@@ -218,28 +217,18 @@ fn look(unit: &Unit) -> Result<(), PackError> {
     // What git knows is looked at side by side with the walk.
     let changed = unit.out("changed");
     let git = git::Beside::start(unit, &changed).map_err(Trouble::of("git")).map_err(failed)?;
-    let (state, index);
-    let mut why = "nothing is kept".into();
-    let mut quick = None;
-    if unit.keeps() {
-        state = std::fs::read(&unit.state).map_err(|_| Trouble("nothing is known".into()));
-        match state
-            .as_ref()
-            .map_err(|it| Trouble(it.0.clone()))
-            .and_then(|it| again::look(unit, it))
-        {
-            Ok(done) => quick = Some(done),
-            Err(it) => why = it.0,
-        }
-    }
-    let (mut found, ways) = match quick {
-        Some((found, is_theirs)) => {
-            why = "quick".into();
-            (found, if is_theirs { "same" } else { "ours" })
-        }
-        None => {
+    let state = match unit.keeps() {
+        true => std::fs::read(&unit.state).map_err(|_| Trouble("nothing is known".into())),
+        false => Err(Trouble("nothing is kept".into())),
+    };
+    let quick = state.as_ref().map_err(Clone::clone).and_then(|it| again::look(unit, it));
+    let index;
+    let (mut found, ways, why) = match quick {
+        Ok((found, true)) => (found, "same", "quick".into()),
+        Ok((found, false)) => (found, "ours", "quick".into()),
+        Err(Trouble(why)) => {
             index = all::read_index(unit).map_err(failed)?;
-            (all::look(unit, &index).map_err(failed)?, "other")
+            (all::look(unit, &index).map_err(failed)?, "other", why)
         }
     };
     if !git.end().map_err(Trouble::of("git")).map_err(failed)? {

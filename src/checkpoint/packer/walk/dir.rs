@@ -4,7 +4,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::DirEntry,
     io::{self, ErrorKind},
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    os::unix::ffi::OsStrExt,
 };
 
 use crate::checkpoint::packer::walk::{Trouble, Unit, stat::Stat};
@@ -173,9 +173,4 @@ impl Looked {
         names.extend_from_slice(name);
         names.push(0);
     }
-}
-
-/// Returns a name of bytes.
-pub(super) fn os(bytes: &[u8]) -> OsString {
-    OsString::from_vec(bytes.to_vec())
 }
