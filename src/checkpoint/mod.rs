@@ -25,10 +25,10 @@
 //! checkpoint before it is not one of them, so that forgetting that one gives its space back. The
 //! user's own `.git` is read and never written.
 //!
-//! A host needs `sh`, `git` and POSIX tools; nothing is installed there. Where perl is there, what
-//! was seen is kept, and a look begins from it (`scripts/walk.pl`); where it is not, or in any
-//! doubt, everything is looked at. All judgement is in pure
-//! functions here; scripts only list and carry out.
+//! A host needs `sh`, `git` and POSIX tools; nothing is installed there. What was seen is kept, and
+//! a look begins from it: by this program itself where it is, which is on this machine ([`packer`]),
+//! or by perl (`scripts/walk.pl`); with neither, or in any doubt, git and find look at everything.
+//! All judgement of what is saved is in pure functions here; scripts only list and carry out.
 //!
 //! Deliberately absent: owners, extended attributes, sockets and devices, which are counted and
 //! named as left out; and when to make one, which is the dispatcher's to decide.

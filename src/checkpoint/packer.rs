@@ -1,9 +1,13 @@
-//! Takes many files into a shadow on this machine at once.
+//! What the scripts ask of this very program where it is on the host, which is on this machine
+//! ([`Shell::program`](crate::shell::Shell::program)): to look at a workspace, see [`walk`], to list
+//! what an index knows, and to take many files in at once.
+//!
+//! All of it can be done without: by `walk.pl` and `blobs.pl` in perl, or by git, find and awk. But
+//! that takes several times as long on both processors, and Claude works on them meanwhile. A script
+//! starts it, so that it is ended with the script and has its priority.
 //!
 //! Git makes blobs one after the other and a file of each; [`files`] makes packs of them, on every
-//! processor, in a third of the time or less. A script starts it as this very program
-//! ([`Shell::program`](crate::shell::Shell::program)), so that it is ended with the script and has
-//! its priority; where this program is not, as on other hosts, `blobs.pl` does the same in perl.
+//! processor:
 //!
 //! ```text
 //! names ─▶ files ─▶ packs, entries ─▶ git update-index ─▶ entries ─▶ packs of trees
@@ -28,7 +32,7 @@ mod tests;
 
 use std::{
     collections::{HashMap, HashSet},
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::File,
     io::{self, BufWriter, Write},
     os::unix::ffi::{OsStrExt, OsStringExt},
@@ -68,20 +72,8 @@ pub enum PackError {
 /// The name of an object.
 type Oid = [u8; 20];
 
-/// Does what a script says: [`walk`] for `FORM walk …`, else what [`run`] does.
-///
-/// # Errors
-///
-/// As those do.
-pub fn work(words: &[OsString]) -> Result<(), PackError> {
-    match words {
-        [form, job, words @ ..] if form == FORM && job == "walk" => walk::run(words),
-        _ => run(words).map_err(PackError::Failed),
-    }
-}
-
-/// Does what a script says: `FORM files OBJECTS NAMES DIR`, `FORM index OBJECTS INDEX DIR`, or
-/// `FORM times|objects|differing INDEX WITH OUT`.
+/// Does what a script says: `FORM walk …`, see [`walk`]; `FORM files OBJECTS NAMES DIR`;
+/// `FORM index OBJECTS INDEX DIR`; or `FORM times|objects|differing INDEX WITH OUT`.
 ///
 /// `files` makes blobs of the files in the current directory that the file NAMES names, a NUL after
 /// each, in packs among OBJECTS. Into DIR go `entries`, for `git update-index --index-info`;
@@ -96,14 +88,20 @@ pub fn work(words: &[OsString]) -> Result<(), PackError> {
 /// # Errors
 ///
 /// If it is another form, or at the first file that cannot be read or written: the message is for a
-/// log, and git is to be asked instead. What was made is of no harm.
-pub fn run(words: &[OsString]) -> Result<(), String> {
-    let [form, job, first, second, third] = words else {
-        return Err("expected FORM JOB and three paths".into());
-    };
-    if form != FORM {
-        return Err(format!("the form is {FORM}, not {}", form.display()));
+/// log, and the other way is to be gone. What was made is of no harm.
+pub fn run(words: &[OsString]) -> Result<(), PackError> {
+    match words {
+        [form, ..] if form != FORM => {
+            Err(PackError::Failed(format!("the form is {FORM}, not {}", form.display())))
+        }
+        [_, job, words @ ..] if job == "walk" => walk::run(words),
+        [_, job, paths @ ..] => run_on(job, paths).map_err(PackError::Failed),
+        _ => Err(PackError::Failed("expected FORM and JOB".into())),
     }
+}
+
+fn run_on(job: &OsStr, paths: &[OsString]) -> Result<(), String> {
+    let [first, second, third] = paths else { return Err("expected three paths".into()) };
     let (first, second, third) = (Path::new(first), Path::new(second), Path::new(third));
     let done = match job.as_bytes() {
         b"files" => files(Path::new("."), first, second, third),

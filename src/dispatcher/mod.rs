@@ -44,7 +44,7 @@ use crate::{
     store::Store,
 };
 
-pub use crate::checkpoint::packer::{PackError, work as pack};
+pub use crate::checkpoint::packer::{PackError, run as pack};
 pub use serve::{serve, serve_with};
 
 /// Where a dispatcher lives.

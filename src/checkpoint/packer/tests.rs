@@ -252,7 +252,7 @@ fn what_cannot_be_taken_is_refused_or_left_to_git() {
     assert!(world.take(&[b"pipe"]).is_err());
     world.check();
     let words: Vec<OsString> = ["0", "files", "a", "b", "c"].map(Into::into).into();
-    assert!(run(&words).unwrap_err().contains("form"));
+    assert!(run(&words).unwrap_err().to_string().contains("form"));
     assert!(run(&words[1..]).is_err());
 }
 

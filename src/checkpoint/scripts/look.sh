@@ -4,9 +4,10 @@
 #   COUNT INCLUDE… (NUMBER KIND PATH OUTER BELOW)…
 #
 # WALK is a program for perl, used if there is one and PACKER cannot; GRACE is for both. PACKER, if
-# not empty, is a faster program that is asked in the form FORM. KIND is `work` or `git`. OUTER is the unit that this one is in, and BELOW its path there. SECRETS
-# is not empty if secrets are wanted. ALONE is not empty if nothing is to be borrowed from the user's
-# repository. What is listed is written as sections: `NAME.NUMBER LENGTH`, a newline, the bytes.
+# not empty, is a faster program that is asked in the form FORM. KIND is `work` or `git`. OUTER is
+# the unit that this one is in, and BELOW its path there. SECRETS is not empty if secrets are wanted.
+# ALONE is not empty if nothing is to be borrowed from the user's repository. What is listed is
+# written as sections: `NAME.NUMBER LENGTH`, a newline, the bytes.
 shadow=$1 token=$2 ws=$3 huge=$4 previous=$5 alone=$6 secrets=$7 steps=$8 grace=$9
 packer=${10} form=${11}
 count=${12}

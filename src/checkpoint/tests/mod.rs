@@ -83,7 +83,7 @@ fn the_program() {
     std::fs::remove_file(list).unwrap();
     let words = words.strip_suffix(b"\0").unwrap().split(|it| *it == 0);
     let words: Vec<_> = words.map(|it| OsStr::from_bytes(it).to_owned()).collect();
-    match crate::checkpoint::packer::work(&words) {
+    match crate::checkpoint::packer::run(&words) {
         Err(PackError::Git) => git_refused(),
         done => done.unwrap(),
     }
