@@ -208,8 +208,9 @@ impl World {
                 room(&at).and_then(|()| symlink("a", at))
             }
             Change::Pipe(at) => {
-                let made = rustix::fs::mkfifoat(rustix::fs::CWD, self.at(at), 0o644.into());
-                made.map_err(Into::into)
+                // Git waits for one that is called as its own files are, and so would we.
+                let at = self.at(at).join("pipe");
+                rustix::fs::mkfifoat(rustix::fs::CWD, at, 0o644.into()).map_err(Into::into)
             }
             Change::Gone(at) => {
                 let at = self.at(at);
