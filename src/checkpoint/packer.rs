@@ -1,12 +1,12 @@
 //! What the scripts ask of this very program where it is on the host, which is on this machine
-//! ([`Shell::program`](crate::shell::Shell::program)): to look at a workspace, see [`walk`], to list
-//! what an index knows, and to take many files in at once.
+//! ([`Shell::program`](crate::shell::Shell::program)): to look at a workspace (`walk`), to list what
+//! an index knows, and to take many files in at once.
 //!
 //! All of it can be done without: by `walk.pl` and `blobs.pl` in perl, or by git, find and awk. But
 //! that takes several times as long on both processors, and Claude works on them meanwhile. A script
 //! starts it, so that it is ended with the script and has its priority.
 //!
-//! Git makes blobs one after the other and a file of each; [`files`] makes packs of them, on every
+//! Git makes blobs one after the other and a file of each; `files` makes packs of them, on every
 //! processor:
 //!
 //! ```text
@@ -72,7 +72,7 @@ pub enum PackError {
 /// The name of an object.
 type Oid = [u8; 20];
 
-/// Does what a script says: `FORM walk …`, see [`walk`]; `FORM files OBJECTS NAMES DIR`;
+/// Does what a script says: `FORM walk …`, see there; `FORM files OBJECTS NAMES DIR`;
 /// `FORM index OBJECTS INDEX DIR`; or `FORM times|objects|differing INDEX WITH OUT`.
 ///
 /// `files` makes blobs of the files in the current directory that the file NAMES names, a NUL after
