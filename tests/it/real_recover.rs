@@ -103,6 +103,7 @@ impl Bench {
         let id = caller.wait(caller.client.create_task(&request)).unwrap().task.id;
         let bench = Bench { sandbox, caller, id };
         bench.until("the first turn", |it| it.turns == 1 && 0.0 < it.cost_usd);
+        bench.written("assistant", "One done.");
         bench.saved();
         bench
     }
@@ -161,6 +162,23 @@ impl Bench {
         let begun = self.workspace().join("begun");
         let look = || begun.exists().then_some(());
         wait_or_explain("the tool", PATIENCE, look, || self.told(&self.id));
+        self.written("user", SECOND);
+    }
+
+    /// Waits until a line of the transcript holds a word. Claude writes there when it finds the
+    /// time, and what it was asked is lost if it is killed before.
+    fn written(&self, kind: &str, word: &str) {
+        let holds = |line: &str| {
+            let line: Value = serde_json::from_str(line).unwrap_or_default();
+            line["type"] == kind && line["message"].to_string().contains(word)
+        };
+        let look = || {
+            let all = files(&self.sandbox.home().join(".claude/projects"));
+            let mut texts = all.iter().map(|it| String::from_utf8_lossy(&it.1));
+            texts.any(|it| it.lines().any(holds)).then_some(())
+        };
+        let what = format!("{word} in the transcript");
+        wait_or_explain(&what, PATIENCE, look, || self.told(&self.id));
     }
 
     fn pid(&self) -> u32 {
