@@ -166,6 +166,12 @@ pub fn answers(config: &Path) -> usize {
     found.len()
 }
 
+/// Tells whether an answer is in the transcript of a conversation.
+pub fn has_answered(config: &Path, conversation: &str) -> bool {
+    let texts = transcripts(config, conversation).into_iter().map(fs::read_to_string);
+    texts.flatten().any(|it| it.lines().any(|it| it.contains(r#""type":"assistant""#)))
+}
+
 fn transcripts(config: &Path, conversation: &str) -> Vec<PathBuf> {
     let projects = fs::read_dir(config.join("projects")).into_iter().flatten().flatten();
     let each = projects.map(|it| it.path().join(format!("{conversation}.jsonl")));

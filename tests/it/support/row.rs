@@ -30,7 +30,7 @@ use tokio::runtime::Runtime;
 
 use crate::support::{
     api::Api,
-    ledger,
+    bill, ledger,
     wait::{PATIENCE, wait, wait_or_explain},
     witness::Witness,
 };
@@ -83,7 +83,8 @@ pub enum Step {
     File(&'static str),
     /// Someone makes a file in the workspace.
     Touch(&'static str),
-    /// The cost of what was done has been reported.
+    /// The cost of what was done has been reported, and Claude has written down what it answered,
+    /// which it does when it finds the time.
     Paid,
     /// A person attached to the terminal presses keys, by tmux's names.
     Keys(&'static [&'static str]),
@@ -274,7 +275,13 @@ impl<'a> Run<'a> {
                 wait_or_explain(&name, PATIENCE, look, || self.told());
             }
             Step::Touch(file) => fs::write(self.workspace().join(file), "").unwrap(),
-            Step::Paid => drop(self.until(&name, |it| 0.0 < it.cost_usd)),
+            Step::Paid => {
+                let view = self.until(&name, |it| 0.0 < it.cost_usd);
+                let (config, conversation) = (&self.ground.claude_config, view.conversation);
+                let id = conversation.unwrap_or_else(|| panic!("{}", self.told()));
+                let look = || bill::has_answered(config, &id).then_some(());
+                wait_or_explain(&name, PATIENCE, look, || self.told());
+            }
             Step::Keys(keys) => keys.iter().for_each(|it| self.press(it)),
             Step::Press(key, text) => {
                 let shows = || self.screen().contains(text);
