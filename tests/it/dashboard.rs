@@ -53,6 +53,9 @@ fn a_task_is_steered_from_its_form_to_its_end_by_keys_alone() {
     screen.keys(&["C-s"]);
     screen.wait_for("1 needs you");
     let id = tasks(&sandbox)[0]["id"].as_str().unwrap().to_owned();
+    // It needs somebody a moment before it can be answered.
+    let asks = |it: &serde_json::Value| it["asks"].as_array().is_some_and(|it| !it.is_empty());
+    wait_task(&sandbox, &id, "the question", asks);
 
     screen.keys(&["i"]);
     screen.wait_for("echo hi > out.txt");
