@@ -132,7 +132,7 @@ struct Part {
 fn files(root: &Path, objects: &Path, names: &Path, dir: &Path) -> io::Result<()> {
     let names = std::fs::read(names)?;
     let names: Vec<&[u8]> = names.split(|it| *it == 0).filter(|it| !it.is_empty()).collect();
-    let known = Known::of(objects)?;
+    let known = Known::of(objects);
     let (next, made) = (AtomicUsize::new(0), Mutex::new(HashSet::new()));
     let chunk = || {
         let from = next.fetch_add(CHUNK, Ordering::Relaxed).min(names.len());
@@ -206,7 +206,7 @@ fn trees(objects: &Path, path: &Path, dir: &Path) -> io::Result<()> {
     std::fs::rename(&beside, path)?;
     let mut pack = Pack::create(objects)?;
     if let Some(entries) = filled {
-        let (known, mut made) = (Known::of(objects)?, HashSet::new());
+        let (known, mut made) = (Known::of(objects), HashSet::new());
         trees::make(&entries, |oid, tree| {
             let is_new = made.insert(oid) && !known.has(&oid);
             if is_new { pack.add(Kind::Tree, oid, tree) } else { Ok(()) }

@@ -391,7 +391,7 @@ impl Way<'_> {
     ) -> Result<u64, CheckpointError> {
         let Way { from, to, nice, fsync, thin } = *self;
         let lines: String = have.iter().chain(lent).map(|it| format!("{it}\n")).collect();
-        // All of a workspace is looked through for differences later, where nobody works meanwhile.
+        // Differences within a first checkpoint take long to find; collecting looks for them.
         let window = if have.is_empty() && !thin { "0" } else { "" };
         let thin = if thin { "--thin" } else { "" };
         let offer = command(OFFER, &[from.dir.as_str(), commit, nice, thin, window]).stdin(lines);

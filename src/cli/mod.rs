@@ -142,7 +142,7 @@ async fn dispatch(context: &Context, command: &Command) -> Done {
     }
 }
 
-/// Takes files in for a script of the dispatcher's, which has another way if that fails.
+/// Does what a script of the dispatcher's asks, which has another way if that fails.
 fn pack(words: &[OsString]) -> Done {
     match crate::dispatcher::pack(words) {
         Ok(()) => Ok(0),

@@ -80,11 +80,12 @@ impl Raw<'_> {
 }
 
 /// Returns where the entries of an index stand, and their names in them. Only versions 2 and 3 are
-/// known.
+/// known, and no extension that an index cannot be understood without: one that begins with a small
+/// letter, as where entries are in another file.
 ///
 /// # Errors
 ///
-/// If it is of another version, or damaged.
+/// If it is another kind of index, or damaged.
 fn places(bytes: &[u8]) -> io::Result<Vec<(usize, Range<usize>)>> {
     let damaged = || io::Error::other("the index is cut off");
     let (head, _) = bytes.split_first_chunk::<HEAD>().ok_or_else(damaged)?;
@@ -104,10 +105,23 @@ fn places(bytes: &[u8]) -> io::Result<Vec<(usize, Range<usize>)>> {
         all.push((at, from..from + length));
         at += (from - at + length + 8) & !7;
     }
-    if at <= end { Ok(all) } else { Err(damaged()) }
+    while at < end {
+        let head =
+            bytes[..end].get(at..).and_then(|it| it.first_chunk::<8>()).ok_or_else(damaged)?;
+        if !head[0].is_ascii_uppercase() {
+            return Err(io::Error::other("the index is not whole by itself"));
+        }
+        let length = head[4..].iter().fold(0, |sum, it| sum << 8 | usize::from(*it));
+        at += head.len() + length;
+    }
+    if at == end { Ok(all) } else { Err(damaged()) }
 }
 
-/// Returns the entries of an index, as [`places`] does.
+/// Returns the entries of an index.
+///
+/// # Errors
+///
+/// If it is of a kind that is not known, or damaged.
 pub(super) fn entries(bytes: &[u8]) -> io::Result<impl Iterator<Item = Raw<'_>>> {
     let raw = |(at, name): (usize, Range<usize>)| Raw {
         fields: &bytes[at..at + ENTRY],

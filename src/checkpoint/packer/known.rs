@@ -2,7 +2,6 @@
 
 use std::{
     fs::File,
-    io,
     os::unix::{ffi::OsStrExt, fs::FileExt},
     path::{Path, PathBuf},
 };
@@ -31,7 +30,7 @@ struct Index {
 
 impl Known {
     /// Learns what is among these objects. What cannot be read counts as not there.
-    pub fn of(objects: &Path) -> io::Result<Known> {
+    pub fn of(objects: &Path) -> Known {
         let mut known = Known { dirs: vec![objects.to_owned()], packs: Vec::new() };
         let mut from = 0;
         for _ in 0..=DEPTH_MAX {
@@ -43,7 +42,7 @@ impl Known {
                 known.dirs.extend(lent.collect::<Vec<_>>());
             }
         }
-        Ok(known)
+        known
     }
 
     /// Tells whether an object is there.

@@ -109,13 +109,12 @@ impl Pack {
         file.rewind()?;
         let sum = sum_of(file)?;
         file.write_all(&sum)?;
-        let mut names = Sha1::new();
-        self.objects.iter().for_each(|it| names.update(it.oid));
-        let stem = self.dir.join(format!("pack-{}", hex(&names.finalize())));
+        // By its checksum, as git does: one of the same objects may have them in other places.
+        let stem = self.dir.join(format!("pack-{}", hex(&sum)));
         let index = Beside(self.dir.join(format!("tmp_idx_{}", random::base32(12))));
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(0o400).open(&index.0)?;
-        file.write_all(&index_of(&self.objects, count, &sum))?;
+        file.write_all(&index_of(&self.objects, &sum))?;
         // A pack is there once its index is.
         std::fs::rename(&self.beside.0, stem.with_extension("pack"))?;
         std::fs::rename(&index.0, stem.with_extension("idx"))
@@ -164,13 +163,12 @@ fn sum_of(file: &mut File) -> io::Result<Oid> {
 }
 
 /// Returns the index of a pack with this checksum, version 2. The objects are sorted.
-fn index_of(objects: &[Object], count: u32, sum: &Oid) -> Vec<u8> {
+fn index_of(objects: &[Object], sum: &Oid) -> Vec<u8> {
     let mut out = b"\xfftOc\0\0\0\x02".to_vec();
     let number = |it: u32, out: &mut Vec<u8>| out.extend_from_slice(&it.to_be_bytes());
-    let mut below = 0;
     for first in 0..=u8::MAX {
-        below += objects[below..].iter().take_while(|it| it.oid[0] == first).count();
-        number(u32::try_from(below).unwrap_or(count), &mut out);
+        let below = objects.partition_point(|it| it.oid[0] <= first);
+        number(u32::try_from(below).unwrap_or(u32::MAX), &mut out);
     }
     objects.iter().for_each(|it| out.extend_from_slice(&it.oid));
     objects.iter().for_each(|it| number(it.crc, &mut out));
@@ -196,5 +194,5 @@ fn index_of(objects: &[Object], count: u32, sum: &Oid) -> Vec<u8> {
 pub(super) fn index_for_test(objects: &[(u8, u64)]) -> Vec<u8> {
     let object = |it: &(u8, u64)| Object { oid: [it.0; 20], crc: 0, at: it.1 };
     let objects: Vec<Object> = objects.iter().map(object).collect();
-    index_of(&objects, 3, &Oid::default())
+    index_of(&objects, &Oid::default())
 }

@@ -222,6 +222,25 @@ fn files_of_another_size_than_their_object_are_named() {
 }
 
 #[test]
+fn an_index_that_is_not_whole_by_itself_is_refused() {
+    let world = World::new();
+    world.write("a", b"a", 0o644);
+    world.take(&[b"a"]).unwrap();
+    let names = |bytes: &[u8]| {
+        index::entries(bytes).map(|it| it.map(|it| it.name.to_vec()).collect::<Vec<_>>())
+    };
+    let whole = std::fs::read(world.index()).unwrap();
+    assert_eq!(names(&whole).unwrap(), [b"a"]);
+    // As git writes it where entries are shared with another file.
+    world.git(&["update-index", "--split-index"], b"");
+    assert!(names(&std::fs::read(world.index()).unwrap()).is_err());
+    world.git(&["update-index", "--no-split-index", "--index-version", "4"], b"");
+    assert!(names(&std::fs::read(world.index()).unwrap()).is_err());
+    let extended = [&whole[..whole.len() - 20], b"ABCD\0\0\0\x01x", &whole[..20]].concat();
+    assert_eq!(names(&extended).unwrap(), [b"a"]);
+}
+
+#[test]
 fn what_changes_meanwhile_is_read_again_by_git() {
     let world = World::new();
     world.write("a", b"old", 0o644);

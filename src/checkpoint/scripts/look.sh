@@ -184,8 +184,9 @@ index() {
     fi
 }
 
-# Lists those files of a copy of the user's index whose content there is not what the file holds: git converts ends of lines, encodings and what filters do. Where only ends of lines differ
-# the length does.
+# Lists those files of a copy of the user's index whose content there is not what the file holds:
+# git converts ends of lines, encodings and what filters do. Where only ends of lines differ the
+# length does.
 unconvert() {
     if [ -n "$packer" ] && {
         "$packer" pack "$form" objects "$idx" - "$tmp/objects" &&

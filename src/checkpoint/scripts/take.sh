@@ -7,10 +7,10 @@
 #   BESIDES (NAME KIND WHERE FROM LENGTH)…
 #   PARENT…
 #
-# BLOBS is a program for perl, used if there is one; PACKER, if not empty, a faster one that is asked
-# in the form FORM. MODE is `save` or `now`. KIND of a unit is
-# `work`, `git` or `file`; of what is beside the workspace `path` or `bytes`. FROM and LENGTH say
-# where in the input something is. AFTER is what walk.pl is to know of the files of the index.
+# BLOBS is a program for perl, used if there is one and PACKER cannot; PACKER, if not empty, is a
+# faster program that is asked in the form FORM. MODE is `save` or `now`. KIND of a unit is `work`,
+# `git` or `file`; of what is beside the workspace `path` or `bytes`. FROM and LENGTH say where in
+# the input something is. AFTER is what the next walk is to know of the files of the index.
 shadow=$1 token=$2 ws=$3 mode=$4 id=$5 time=$6 previous=$7 same=$8 staged=$9
 shift 9
 blobs=$1 packer=$2 form=$3 meta_from=$4 meta_length=$5 units=$6
@@ -148,7 +148,7 @@ store() {
     printf '040000 tree %s\tm\n' "$m" >>"$tmp/top" || stop 43
 }
 
-# Lists when each file of the index $1 was written, six lines a file, and how much they are.
+# Lists when each file of the index $1 was written, and how much they are. Git has six lines a file.
 list_times() {
     [ -n "$packer" ] && "$packer" pack "$form" times "$tmp/index.$1" "$tmp/sums.$1" \
         "$tmp/blob.t.$1" 2>/dev/null && return

@@ -126,7 +126,7 @@ pub enum Command {
         #[command(subcommand)]
         command: DebugCommand,
     },
-    /// Take files into a repository of checkpoints: what the dispatcher's scripts ask for
+    /// Look at a workspace, or take its files in, for a script of the dispatcher's
     #[command(hide = true)]
     Pack {
         /// What to do
