@@ -124,8 +124,9 @@ pub struct Pty {
     pub output: Pin<Box<dyn AsyncRead + Send>>,
     /// What it reads.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
-    /// Takes new sizes; each reaches the command as SIGWINCH.
-    pub resize: tokio::sync::mpsc::Sender<Size>,
+    /// Gives it a new size, which reaches the command as SIGWINCH. What is written to `input` once
+    /// this has resolved is read by a command that has the new size.
+    pub resize: Box<dyn Fn(Size) -> BoxFuture<'static, ()> + Send + Sync>,
     /// Resolves when the command has ended.
     pub exit: BoxFuture<'static, Result<Exit, ShellError>>,
 }

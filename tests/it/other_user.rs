@@ -201,7 +201,7 @@ async fn a_terminal_has_a_size_and_hears_of_a_new_one() {
     while !String::from_utf8_lossy(&said).contains("30 100\r\nxterm it's\r\n") {
         timeout(PATIENCE, pty.output.read_buf(&mut said)).await.unwrap().unwrap();
     }
-    pty.resize.send(Size { cols: 77, rows: 11 }).await.unwrap();
+    (pty.resize)(Size { cols: 77, rows: 11 }).await;
     said.clear();
     timeout(PATIENCE, pty.output.read_to_end(&mut said)).await.unwrap().unwrap();
     assert_eq!(String::from_utf8_lossy(&said), format!("11 77\r\n{USER}\r\n"));

@@ -10,7 +10,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -161,7 +161,7 @@ async fn show(
 async fn take(
     mut from_client: impl AsyncRead + Unpin,
     mut input: impl AsyncWrite + Unpin,
-    resize: tokio::sync::mpsc::Sender<Size>,
+    resize: impl Fn(Size) -> BoxFuture<'static, ()>,
 ) {
     let mut chunk = vec![0; 32 * 1024];
     let mut decoder = Decoder::default();
@@ -177,7 +177,7 @@ async fn take(
                 }
                 Ok(Some(PtyFrame::Resize { cols, rows })) => {
                     let size = Size { cols: cols.max(2), rows: rows.max(2) };
-                    let _ = resize.send(size).await;
+                    resize(size).await;
                 }
                 Ok(Some(PtyFrame::End(_))) | Err(_) => return,
                 Ok(None) => break,

@@ -8,10 +8,12 @@
 use std::{
     io::{Read, Write},
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::BoxFuture};
 use portable_pty::{Child, CommandBuilder, MasterPty, NativePtySystem, PtySize, PtySystem};
 use rustix::process::Signal;
 use tokio::{
@@ -34,9 +36,6 @@ const OUTPUT_CAP: usize = 16;
 
 /// Writes that may wait for a command that does not read; when full, the writer waits.
 const INPUT_CAP: usize = 16;
-
-/// Sizes that may wait; only the last counts, and applying one takes microseconds.
-const RESIZE_CAP: usize = 8;
 
 /// How long a command may take to leave after its terminal was hung up, before it is killed.
 const HANGUP_GRACE: Duration = Duration::from_secs(1);
@@ -70,17 +69,18 @@ pub fn open(shell: &LocalShell, command: &Command, size: Size) -> Result<Pty, Sh
 
     let (output_tx, output_rx) = mpsc::channel(OUTPUT_CAP);
     let (input_tx, input_rx) = mpsc::channel(INPUT_CAP);
-    let (resize_tx, resize_rx) = mpsc::channel(RESIZE_CAP);
     let (exit_tx, exit_rx) = oneshot::channel();
     spawn_thread(shell, "pty-read", move || pump_output(reader, &output_tx))?;
     spawn_thread(shell, "pty-write", move || pump_input(writer, input_rx))?;
-    let owner = Owner { leader, master: pair.master, resize: resize_rx, exit: exit_tx };
+    let master = Arc::new(Mutex::new(pair.master));
+    let resize = resize(Arc::downgrade(&master));
+    let owner = Owner { leader, _master: master, exit: exit_tx };
     tokio::spawn(owner.run(ended, input_tx.clone()));
     let host = shell.host.clone();
     Ok(Pty {
         output: Box::pin(Output { chunks: output_rx, rest: Vec::new(), at: 0 }),
         input: Box::pin(Input { chunks: PollSender::new(input_tx) }),
-        resize: resize_tx,
+        resize,
         exit: Box::pin(async move {
             exit_rx.await.map_err(|_| ShellError::Other {
                 host,
@@ -118,6 +118,19 @@ fn start_error(
         }
         None => shell.other(error),
     }
+}
+
+/// Returns what gives the terminal a size as long as it is there. It takes microseconds, so it is
+/// done at once, and before anything that is written later.
+fn resize(
+    master: Weak<Mutex<Box<dyn MasterPty + Send>>>,
+) -> Box<dyn Fn(Size) -> BoxFuture<'static, ()> + Send + Sync> {
+    Box::new(move |size| {
+        if let Some(master) = master.upgrade() {
+            let _ = master.lock().unwrap_or_else(PoisonError::into_inner).resize(pty_size(size));
+        }
+        std::future::ready(()).boxed()
+    })
 }
 
 fn pty_size(size: Size) -> PtySize {
@@ -212,15 +225,13 @@ fn signal_number(name: &str) -> i32 {
 /// knows that it was not reaped.
 struct Owner {
     leader: Leader,
-    master: Box<dyn MasterPty + Send>,
-    resize: mpsc::Receiver<Size>,
+    _master: Arc<Mutex<Box<dyn MasterPty + Send>>>,
     exit: oneshot::Sender<Exit>,
 }
 
 impl Owner {
     /// Runs until the child is dead. `input` keeps the writing thread alive until then.
     async fn run(mut self, mut ended: tokio::signal::unix::Signal, input: mpsc::Sender<Vec<u8>>) {
-        let mut sizes_open = true;
         loop {
             if let Some(exit) = self.leader.try_reap() {
                 let _ = self.exit.send(exit);
@@ -228,12 +239,6 @@ impl Owner {
             }
             tokio::select! {
                 _ = ended.recv() => {}
-                size = self.resize.recv(), if sizes_open => match size {
-                    Some(size) => {
-                        let _ = self.master.resize(pty_size(size));
-                    }
-                    None => sizes_open = false,
-                },
                 () = self.exit.closed() => {
                     hang_up(&mut self.leader, &mut ended).await;
                     break;

@@ -145,7 +145,7 @@ async fn a_terminal_talks_resizes_and_ends() {
     let command = Command::new(["sh", "-c", script]).env("TERM", "xterm-256color");
     let mut pty = LocalShell::new().open_pty(&command, size).await.unwrap();
     assert!(read_until(&mut pty.output, "ready").await.contains("25 81"));
-    pty.resize.send(Size { cols: 100, rows: 40 }).await.unwrap();
+    (pty.resize)(Size { cols: 100, rows: 40 }).await;
     pty.input.write_all(b"one\r").await.unwrap();
     read_until(&mut pty.output, "40 100").await;
     pty.input.write_all(b"end\r").await.unwrap();
@@ -153,6 +153,21 @@ async fn a_terminal_talks_resizes_and_ends() {
     assert_eq!(within("it exits", pty.exit).await.unwrap(), Exit { code: 7 });
     let mut rest = Vec::new();
     within("the output ends", pty.output.read_to_end(&mut rest)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_typed_after_a_new_size_is_read_after_it() {
+    let script = "stty -echo; echo ready; while read line; do stty size; done";
+    let size = Size { cols: 81, rows: 25 };
+    let mut pty =
+        LocalShell::new().open_pty(&Command::new(["sh", "-c", script]), size).await.unwrap();
+    read_until(&mut pty.output, "ready\r\n").await;
+    for cols in 100..200 {
+        (pty.resize)(Size { cols, rows: 40 }).await;
+        pty.input.write_all(b"\r").await.unwrap();
+        let shown = read_until(&mut pty.output, "\n").await;
+        assert_eq!(shown, format!("40 {cols}\r\n"));
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use std::{
     ffi::OsStr,
     fmt::Write as _,
     fs,
+    future::ready,
     io::{self, BufRead, Write as _},
     os::unix::{
         ffi::OsStrExt,
@@ -28,6 +29,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use parhelia::{
     domain::ids::HostPath,
     shell::{self, Command, Exit, Process, Pty, Shell, ShellError, Size, quote},
@@ -40,7 +42,6 @@ use rustix::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::unix::pipe,
-    sync::mpsc,
 };
 
 use crate::support::leftovers;
@@ -193,11 +194,9 @@ impl OtherUser {
 
         let output = pipe::Receiver::from_owned_fd_unchecked(master.try_clone()?)?;
         let input = pipe::Sender::from_owned_fd_unchecked(master.try_clone()?)?;
-        let (resize, mut sizes) = mpsc::channel::<Size>(4);
-        tokio::spawn(async move {
-            while let Some(size) = sizes.recv().await {
-                let _ = rustix::termios::tcsetwinsize(&master, winsize(size));
-            }
+        let resize = Box::new(move |size| {
+            let _ = rustix::termios::tcsetwinsize(&master, winsize(size));
+            ready(()).boxed()
         });
         let exit = async move {
             // Dropping this ends the session's leader, at which the terminal hangs up.
