@@ -235,7 +235,16 @@ pub fn not_found(world: &World, id: &str) -> ApiError {
     let mut error = ApiError::new(ErrorKind::NotFound, format!("Task not found: {shown}"));
     let ids: Vec<&str> = world.newest_first().take(NEAR_MAX).map(|it| it.id.as_str()).collect();
     let near = misspelt(id, &ids);
-    if !near.is_empty() {
+    let called: Vec<&str> = world
+        .newest_first()
+        .filter(|it| it.name == id)
+        .take(NEAR_SHOWN)
+        .map(|it| it.id.as_str())
+        .collect();
+    if !called.is_empty() {
+        // Names are for people: two tasks may have the same.
+        error = error.hint(format!("{shown} is the name of {}", called.join(", ")));
+    } else if !near.is_empty() {
         error = error.hint(format!("did you mean {}?", near.join(", ")));
     } else if let [newest, ..] = ids[..] {
         error = error.hint(format!("the newest task is {newest}"));
@@ -246,6 +255,9 @@ pub fn not_found(world: &World, id: &str) -> ApiError {
 /// The newest tasks that are looked through for one that was meant.
 const NEAR_MAX: usize = 1000;
 
+/// The most tasks that are named in their place.
+const NEAR_SHOWN: usize = 3;
+
 /// Returns up to three of `ids` that differ from `id` by a slip or two.
 pub fn misspelt<'a>(id: &str, ids: &[&'a str]) -> Vec<&'a str> {
     const SLIPS_MAX: usize = 2;
@@ -255,7 +267,7 @@ pub fn misspelt<'a>(id: &str, ids: &[&'a str]) -> Vec<&'a str> {
         .filter(|(slips, _)| *slips <= SLIPS_MAX)
         .collect();
     near.sort_unstable();
-    near.into_iter().take(3).map(|(_, it)| it).collect()
+    near.into_iter().take(NEAR_SHOWN).map(|(_, it)| it).collect()
 }
 
 /// Finds the one task whose id starts with `prefix`.

@@ -233,8 +233,10 @@ fn mistakes_say_what_which_and_what_next() {
     check(&["task", "show", ""], 2, &["a value is required"]);
     check(&["task", "show", "task-xyz"], 3, &["Task not found: task-xyz", "parhelia task list"]);
     sandbox.run(&["submit", "x", "--gpu", "T4"]);
-    sandbox.run(&["submit", "x", "--gpu", "T4"]);
+    sandbox.run(&["submit", "x", "--gpu", "T4", "--name", "fix-auth"]);
     let id = newest(&sandbox);
+    let called = format!("fix-auth is the name of {id}");
+    check(&["task", "show", "fix-auth"], 3, &["Task not found: fix-auth", &called]);
     let wrong = format!("{}zz", &id[..11]);
     let near = format!("did you mean {id}");
     check(&["task", "show", &wrong], 3, &[&format!("Task not found: {wrong}"), &near]);
