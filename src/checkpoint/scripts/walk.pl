@@ -400,6 +400,20 @@ sub is_below {
     }
 }
 
+# Tells whether no link leads to a path: every directory above it is one. What is known of
+# directories is not asked again.
+sub is_straight {
+    my ($path, $known) = @_;
+    my $at = rindex $path, '/';
+    return 1 if $at < 0;
+    my $dir = substr $path, 0, $at;
+    if (!defined $known->{$dir}) {
+        my @state = is_straight($dir, $known) ? Time::HiRes::lstat($dir) : ();
+        $known->{$dir} = @state && S_ISDIR($state[2]) ? 1 : 0;
+    }
+    return $known->{$dir};
+}
+
 # Looks at what changed since the last time. Dies if that may not be enough.
 sub look_at_changes {
     my ($key, $index) = @_;
@@ -461,8 +475,9 @@ sub look_at_changes {
         }
     }
     die "cut off\n" unless $is_whole and @records;
-    @often = grep { !is_below($_, \%gone) } @often;
-    @rest = grep { !is_below($_, \%gone) } @rest;
+    my %straight;
+    @often = grep { !is_below($_, \%gone) and is_straight($_, \%straight) } @often;
+    @rest = grep { !is_below($_, \%gone) and is_straight($_, \%straight) } @rest;
     for my $path (@often) {
         next if $looked{$path};
         my @state = Time::HiRes::lstat($path) or next;

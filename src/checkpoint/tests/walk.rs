@@ -31,6 +31,7 @@ macro_rules! by_either {
 by_either! {
     a_mode_alone_is_seen_by_a_quick_look,
     what_comes_and_goes_is_seen_by_a_quick_look,
+    nothing_is_seen_through_a_link,
     other_rules_are_seen,
     what_was_left_out_is_judged_anew,
     repositories_that_come_and_go_are_seen,
@@ -110,6 +111,9 @@ async fn what_comes_and_goes_is_seen_by_a_quick_look(world: &World) {
         "rm -rf out ignored && rm sub/pipe && echo i >sub/ignored",
         "rm -rf sub && echo now a file >sub",
         "rm sub && mkdir -p sub/deep && echo d >sub/deep/d",
+        "mkdir other && echo o >other/o && rm -r sub && ln -s other sub",
+        "rm sub && mkdir sub && echo s >sub/s",
+        "rm -r sub && ln -s nowhere sub",
     ] {
         world.run(step).await;
         last = world.save_after(Some(&last)).await;
@@ -131,6 +135,20 @@ async fn what_comes_and_goes_is_seen_by_a_quick_look(world: &World) {
         assert!(world.is_same(&last).await, "{step}");
     }
     assert!(is_same_by_lists(world, &last).await);
+}
+
+async fn nothing_is_seen_through_a_link(world: &World) {
+    world
+        .run("mkdir other && echo o >other/x && chmod 4711 other/x && mkdir dir && echo d >dir/x")
+        .await;
+    let first = world.save().await;
+    world.run("rm -r dir && ln -s other dir").await;
+    let second = world.save_after(Some(&first)).await;
+    assert!(world.manifest(&second, 0).await.empty.is_empty());
+    let third = world.save_after(Some(&second)).await;
+    assert_eq!(world.left(&third), BTreeMap::new());
+    assert!(world.manifest(&third, 0).await.empty.is_empty());
+    assert!(world.is_same(&second).await);
 }
 
 async fn other_rules_are_seen(world: &World) {

@@ -240,9 +240,10 @@ impl<'a> Again<'a> {
         let Again { found, gone, .. } = self;
         let unit = found.unit;
         let stat = |path: &[u8]| unit.at(path).symlink_metadata().map(|it| Stat::of(&it)).ok();
-        let there = |it: &&&[u8]| !is_below(it, gone);
-        for path in self.often.iter().filter(there) {
-            if found.looked.contains(*path) {
+        let mut straight = HashMap::new();
+        let mut there = |it: &'a [u8]| !is_below(it, gone) && is_straight(unit, it, &mut straight);
+        for path in &self.often {
+            if found.looked.contains(*path) || !there(path) {
                 continue;
             }
             let Some(stat) = stat(path) else { continue };
@@ -252,7 +253,7 @@ impl<'a> Again<'a> {
             }
         }
         let mut new: HashSet<Vec<u8>> = found.new.iter().cloned().collect();
-        for path in self.rest.iter().filter(there) {
+        for path in self.rest.iter().filter(|it| there(it)) {
             let Some(stat) = stat(path).filter(|it| it.is_file() || it.is_link()) else { continue };
             found.notice(path, &stat);
             if new.insert(path.to_vec()) {
@@ -280,6 +281,20 @@ fn plain(name: &[u8]) -> Vec<u8> {
         letter.make_ascii_lowercase();
     }
     name
+}
+
+/// Tells whether no link leads to a path: every directory above it is one. What is `known` of
+/// directories is not asked again.
+fn is_straight<'a>(unit: &Unit, path: &'a [u8], known: &mut HashMap<&'a [u8], bool>) -> bool {
+    let Some(at) = path.iter().rposition(|it| *it == b'/') else { return true };
+    let dir = &path[..at];
+    if let Some(known) = known.get(dir) {
+        return *known;
+    }
+    let is_dir = || unit.at(dir).symlink_metadata().is_ok_and(|it| it.is_dir());
+    let is_straight = is_straight(unit, dir, known) && is_dir();
+    known.insert(dir, is_straight);
+    is_straight
 }
 
 /// Tells whether a path is one of these, or below one.
