@@ -214,7 +214,7 @@ fn resumed_after_kill(it: &mut Spender) {
     // With an answer under way, which no status line ever tells of.
     it.say(&[bash("echo 1"), json!({ "text": "a b c", "gate": "mid", "gate_after_words": 1 })]);
     it.sandbox.api.wait_held("mid", LONG);
-    it.kill_claude();
+    it.kill_at_work();
     it.sandbox.api.open("mid");
     it.retry(true, &[text()]);
     it.rests(4);
@@ -233,8 +233,7 @@ fn dispatcher_killed(it: &mut Spender) {
     it.begin(&[bash("echo 1"), json!({ "text": "Held.", "gate": "one" })]);
     it.sandbox.api.wait_held("one", LONG);
     it.kill_dispatcher();
-    it.sandbox.api.open("one");
-    it.paid();
+    it.let_through("one");
     it.start_dispatcher();
     it.rests(1);
     let steps: Vec<Value> = (0..6).map(|n| bash(&format!("echo {n}"))).collect();
@@ -253,15 +252,16 @@ fn both_killed(it: &mut Spender) {
     it.sandbox.api.wait_held("one", LONG);
     let claude = it.pid();
     it.kill_dispatcher();
-    it.sandbox.api.open("one");
-    it.paid();
+    it.let_through("one");
     it.kept();
     let signal = if it.chance(2) == 0 { Signal::KILL } else { Signal::TERM };
     kill_process(claude, signal).unwrap();
     it.start_dispatcher();
     it.ended();
+    // It may have been killed before it could tell of the end of its turn.
+    let turns = it.view().turns;
     it.retry(true, &[text()]);
-    it.rests(2);
+    it.rests(turns + 1);
 }
 
 fn parked(it: &mut Spender) {

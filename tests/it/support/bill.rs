@@ -116,7 +116,8 @@ pub fn sum(processes: &[(String, Totals)]) -> Usd {
 fn shown(text: &str) -> Vec<(String, Totals)> {
     let mut out: Vec<(String, Totals)> = Vec::new();
     for line in text.lines() {
-        let line: Value = serde_json::from_str(line).unwrap();
+        // Claude was killed before it had told the line, or half of it.
+        let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
         // Parhelia's own word.
         if line["began"] == true {
             continue;

@@ -128,8 +128,12 @@ impl Spender {
         sent.unwrap_or_else(|it| panic!("{it}\n{}", self.told()));
     }
 
-    /// Waits until `turns` have ended and Claude waits, and its status line had its last word.
+    /// Waits until the API was asked for every prompt, `turns` have ended and Claude waits, and its
+    /// status line had its last word.
     pub fn rests(&self, turns: u32) -> TaskView {
+        let mark = self.mark();
+        let asked = || self.sandbox.api.turns().iter().any(|it| it.asks(&mark)).then_some(());
+        self.find("the newest prompt to be asked", asked);
         self.until(&format!("{turns} turns to end"), |it| {
             turns <= it.turns && it.activity.is_none_or(|it| it.as_str() == "idle")
         });
@@ -137,9 +141,33 @@ impl Spender {
         self.view()
     }
 
-    /// Waits until Claude has reported all that the API was asked for.
+    /// Lets an answer through that waits at a gate, and waits until it was sent and Claude has
+    /// reported it.
+    pub fn let_through(&self, gate: &str) {
+        let api = &self.sandbox.api;
+        let before = api.used().len();
+        api.open(gate);
+        let sent = || (before < api.used().len()).then_some(());
+        wait_or_explain("the answer to be sent", LONG, sent, || gate.to_owned());
+        self.reported();
+    }
+
+    /// Waits until Claude has reported all that the API answered.
+    pub fn reported(&self) {
+        let told = || format!("{} of {}", self.own(), bill::of_api(&self.sandbox.api));
+        wait_or_explain("Claude to report all answers", LONG, || self.is_reported(), told);
+    }
+
+    /// Waits for that, but not for long: there are answers that Claude never reports.
     pub fn paid(&self) {
-        let _ = wait(LAST_WORD, || (self.own() == bill::of_api(&self.sandbox.api)).then_some(()));
+        let _ = wait(LAST_WORD, || self.is_reported());
+    }
+
+    fn is_reported(&self) -> Option<()> {
+        let processes: Vec<_> = self.tasks.iter().flat_map(|it| self.processes(it)).collect();
+        let silent = bill::of_api(&self.sandbox.api) - bill::sum(&processes);
+        // Each process of Claude's rounds its own sum.
+        (silent.0.unsigned_abs() <= processes.len() as u64).then_some(())
     }
 
     /// Returns what Claude says it spent.
@@ -212,8 +240,14 @@ impl Spender {
         self.find("the answers in the transcript", || kept().then_some(()));
     }
 
-    /// Kills Claude, which has written down what it was answered.
+    /// Kills Claude, which has reported what it was answered, as [`Spender::kill_at_work`] does.
     pub fn kill_claude(&self) {
+        self.reported();
+        self.kill_at_work();
+    }
+
+    /// Kills Claude, which has written down what it was answered.
+    pub fn kill_at_work(&self) {
         self.kept();
         kill_process(self.pid(), Signal::KILL).unwrap();
         self.ended();
