@@ -311,7 +311,7 @@ fn resume_inside(it: &mut Spender) {
     it.find("the prompt to be asked", || {
         it.say_plainly(&prompt);
         let asked = || it.sandbox.api.turns().iter().any(|it| it.asks(&mark));
-        wait(Duration::from_secs(5), || asked().then_some(()))
+        wait(Duration::from_secs(20), || asked().then_some(()))
     });
     it.rests(2);
 }

@@ -6,7 +6,7 @@ use crate::shell::{Process, Pty, Shell, ShellError, Size};
 
 /// This machine, where commands run behind others and find programs elsewhere first.
 struct Behind {
-    shell: LocalShell,
+    shell: Arc<LocalShell>,
     before: Vec<Vec<u8>>,
     path: Option<String>,
 }
@@ -42,19 +42,28 @@ impl Shell for Behind {
     ) -> Result<Option<Vec<u8>>, ShellError> {
         self.shell.get(path, offset, max).await
     }
+
+    fn program(&self) -> Option<HostPath> {
+        self.shell.program()
+    }
 }
 
 impl World {
     fn behind(&mut self, before: &[&str], path: Option<String>) {
         let before = before.iter().map(|it| it.as_bytes().to_vec()).collect();
-        let shell = Arc::new(Behind { shell: LocalShell::new(), before, path });
+        let shell = Arc::new(Behind { shell: self.shell.clone(), before, path });
         self.shadow = Shadow::new(shell, &super::path(&self.top.join("run dir")));
     }
 
     /// Has everything done by a user who may read only what is theirs, which all of it is.
     async fn as_nobody(&mut self) {
-        let root = std::fs::metadata(self.top.join("the user's workspace")).unwrap().uid() == 0;
-        if root {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        if self.shell.program().is_some() {
+            // Others may not start this program where it lies.
+            self.behind(&["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"], None);
+        } else {
             self.run_in(&self.top, "chmod 755 . && chown -R 65534:65534 .").await;
             let no = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
             self.behind(&no, None);
@@ -64,8 +73,9 @@ impl World {
 
 #[tokio::test]
 async fn what_the_user_may_not_read_is_left_out_by_name() {
-    for git in [false, true] {
-        let mut world = if git { World::git().await } else { World::new() };
+    for (git, program) in [(false, false), (true, false), (false, true), (true, true)] {
+        let world = if program { World::with_program() } else { World::new() };
+        let mut world = if git { world.with_git().await } else { world };
         for name in ["fine", "locked", "closed/in", "open/deep/locked", "open/fine"] {
             world.write(name, name);
         }
@@ -91,6 +101,9 @@ async fn what_the_user_may_not_read_is_left_out_by_name() {
         let left = world.left(&again);
         assert_eq!(left.get("fine"), Some(&Why::Unreadable), "{left:?}");
         assert!(world.whole(&again).await.contains_key(&b"more"[..]));
+        let done = world.done_by_program();
+        assert_eq!(program, done.contains("walk "), "{git}: {done}");
+        assert!(!done.contains("no walk"), "{git}: {done}");
         world.mode("closed", 0o755);
     }
 }

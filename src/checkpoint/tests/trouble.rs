@@ -84,27 +84,6 @@ async fn what_was_left_by_one_that_was_killed_does_no_harm() {
     }
 }
 
-/// As a user for whom permissions hold.
-#[tokio::test]
-async fn files_that_cannot_be_read_are_named() {
-    if world_is_root() {
-        return;
-    }
-    let world = World::new();
-    world.write("open", "o");
-    for name in ["shut", "shut too", "dir/x"] {
-        world.write(name, "s");
-        world.mode(name, 0);
-    }
-    let saved = world.save().await;
-    assert_eq!(world.left(&saved).len(), 3);
-    assert_eq!(saved.meta.files, 1);
-}
-
-fn world_is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 #[tokio::test]
 async fn a_workspace_in_motion_is_saved_all_the_same() {
     let world = World::git().await;
