@@ -24,6 +24,8 @@ pub struct Input {
     text: String,
     /// Byte offset of the cursor, at a character's boundary.
     at: usize,
+    /// All of it is selected: what is typed takes its place.
+    selected: bool,
 }
 
 impl Input {
@@ -31,7 +33,14 @@ impl Input {
     pub fn new(text: impl Into<String>) -> Input {
         let text = text.into();
         let at = text.len();
-        Input { text, at }
+        Input { text, at, selected: false }
+    }
+
+    /// Returns a line that is all selected: the first that is typed takes its place, while the keys
+    /// that move begin to change it.
+    pub fn selected(text: impl Into<String>) -> Input {
+        let line = Input::new(text);
+        Input { selected: !line.text.is_empty(), ..line }
     }
 
     /// Returns the text.
@@ -64,9 +73,11 @@ impl Input {
         }
         match self.target(key) {
             Some((to, Does::Move)) => self.at = to,
+            Some((_, Does::Delete)) if self.selected => self.clear(),
             Some((to, Does::Delete)) => self.delete(to),
             None => return false,
         }
+        self.selected = false;
         true
     }
 
@@ -103,6 +114,10 @@ impl Input {
         })
     }
 
+    fn clear(&mut self) {
+        *self = Input::default();
+    }
+
     fn delete(&mut self, to: usize) {
         let (from, to) = (self.at.min(to), self.at.max(to));
         self.text.replace_range(from..to, "");
@@ -111,6 +126,9 @@ impl Input {
 
     /// Puts text at the cursor; line ends become spaces, other control characters are dropped.
     pub fn insert(&mut self, text: &str) {
+        if self.selected {
+            self.clear();
+        }
         let room = LINE_MAX.saturating_sub(self.text.len());
         let text = text.replace("\r\n", "\n");
         let mut clean = String::new();
@@ -129,6 +147,7 @@ impl Input {
 
     /// Puts the cursor where column `col` of `area` is drawn, as a click does.
     pub fn click(&mut self, area: Rect, col: u16) {
+        self.selected = false;
         let first = self.first(area.width);
         let mut x = area.x;
         self.at = self.text.len();
@@ -169,6 +188,7 @@ impl Input {
             return;
         }
         let first = self.first(area.width);
+        let style = if self.selected { theme.style(Role::Selected) } else { style };
         let x = canvas.text(area.x, area.y, area.width, &self.text[first..self.at], style);
         let rest = area.right().saturating_sub(x);
         canvas.text(x, area.y, rest, &self.text[self.at..], style);
@@ -224,6 +244,23 @@ mod tests {
         let mut input = Input::new(text);
         keys.iter().for_each(|it| assert!(input.key(&parse(it).unwrap()), "{it}"));
         (input.head().to_owned(), input.text()[input.at..].to_owned())
+    }
+
+    #[test]
+    fn what_is_selected_gives_way_to_what_is_typed() {
+        let after = |keys: &[&str]| {
+            let mut input = Input::selected("17.50");
+            keys.iter().for_each(|it| assert!(input.key(&parse(it).unwrap()), "{it}"));
+            input.text().to_owned()
+        };
+        assert_eq!(after(&[]), "17.50");
+        assert_eq!(after(&["2", "5"]), "25");
+        assert_eq!(after(&["backspace", "9"]), "9");
+        assert_eq!(after(&["end", "5"]), "17.505");
+        assert_eq!(after(&["left", "backspace"]), "17.0");
+        let mut pasted = Input::selected("17.50");
+        pasted.insert("30");
+        assert_eq!(pasted.text(), "30");
     }
 
     #[test]

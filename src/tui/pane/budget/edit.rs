@@ -35,16 +35,17 @@ pub enum Outcome {
 }
 
 impl Edit {
-    /// Returns what holds now, to be changed.
+    /// Returns what holds now, to be changed or to be typed over: whoever types 25 means 25, not
+    /// 17.5025.
     pub fn begin(target: Target, shared: &Shared) -> Edit {
         let text = target.now(shared).map(words::money).unwrap_or_default();
-        Edit { target, input: Input::new(text), problem: None }
+        Edit { target, input: Input::selected(text), problem: None }
     }
 
     /// Makes it a tenth higher or lower; tells whether there is an amount at all.
     pub fn nudge(&mut self, more: bool) -> bool {
         let Ok(Wish::At(usd)) = Wish::parse(self.input.text(), &self.target) else { return false };
-        self.input = Input::new(format!("{:.2}", nudged(usd, more)));
+        self.input = Input::selected(format!("{:.2}", nudged(usd, more)));
         self.problem = None;
         true
     }

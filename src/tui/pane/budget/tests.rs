@@ -124,7 +124,7 @@ fn a_ceiling_is_typed_in_its_row() {
     let mut model = opened(120, 36);
     press(&mut model, &["e"]);
     assert!(screen(&model).contains("Enter saves"), "{}", screen(&model));
-    press(&mut model, &["ctrl-u"]);
+    // It takes the place of what held.
     type_text(&mut model, "20");
     assert!(screen(&model).contains("! $26.37 is spent"), "{}", screen(&model));
     press(&mut model, &["ctrl-u"]);
