@@ -10,7 +10,7 @@ use crate::shell::local::LocalShell;
 
 mod adopt;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A repository in a directory of its own, with a place for work trees beside it.
 struct World {

@@ -5,7 +5,7 @@ use tokio::io::AsyncReadExt;
 use super::{watch::TmuxEvent, *};
 use crate::shell::local::LocalShell;
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 const SIZE: Size = Size { cols: 100, rows: 30 };
 
 /// A server of its own in a directory of its own, which ends with it.

@@ -37,7 +37,7 @@ use crate::support::{
 const TMUX: &str = "parhelia-elsewhere";
 
 /// Deadline of one short command there.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The other user as a provider.
 struct Elsewhere {

@@ -23,7 +23,7 @@ use crate::support::{
     wait::{PATIENCE, wait_until},
 };
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A provider whose workers turn out to be of no use.
 struct Useless {

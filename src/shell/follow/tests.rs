@@ -7,7 +7,7 @@ use std::{
 use super::*;
 use crate::shell::{Command, Exit, Process, Pty, Size, local::LocalShell};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A follower with all that it delivered.
 struct Watched {

@@ -52,7 +52,7 @@ pub const USER: &str = "parhelia-test";
 const HOST: &str = "other-user";
 
 /// How long a command may take to start, and a file to be moved.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs one command: pipes, directory, program, then its status on the control pipe.
 /// `@exports@` is replaced by the added environment.

@@ -5,8 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a test waits for what takes no more than seconds when nothing is wrong.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a test waits for what takes no more than seconds when nothing is wrong and the machine
+/// is not busy.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 const POLL: Duration = Duration::from_millis(20);
 
