@@ -55,6 +55,9 @@ use crate::{domain::ids::HostPath, shell::ShellError};
 /// tree, which every repository knows.
 pub const NOTHING: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
+/// How much what nobody waits for gives way; see [`crate::shell::Command::in_background`].
+const BACKGROUND: u8 = 10;
+
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {

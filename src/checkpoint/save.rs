@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     checkpoint::{
-        CheckpointError,
+        BACKGROUND, CheckpointError,
         look::{Known, Listing, Sections, items, sections},
         manifest::Base,
         meta::{FORM, Facts, LEFT_OUT_MAX, Meta, Unit, Why},
@@ -61,13 +61,13 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Returns the niceness of its commands: nobody waits for those that are made unasked, and the
-    /// agent works meanwhile.
-    fn nice(&self) -> &'static str {
+    /// Returns how much its commands give way: nobody waits for those that are made unasked, and
+    /// the agent works meanwhile.
+    fn nice(&self) -> Option<u8> {
         let is_unasked = |it: &Order| {
             matches!(it.facts.trigger, Trigger::Periodic | Trigger::Turn | Trigger::Detach)
         };
-        if self.order.is_some_and(is_unasked) { "10" } else { "0" }
+        self.order.is_some_and(is_unasked).then_some(BACKGROUND)
     }
 }
 
@@ -276,7 +276,8 @@ impl Shadow {
                     args[1] = [job.workspace.as_str().as_bytes(), b"/", &part.path].concat();
                 }
                 args.extend(chunk.iter().map(|it| it[prefix..].to_vec()));
-                let output = self.script(TRACKED, args, Vec::new(), job.limit).await?;
+                let output =
+                    self.script_at(job.nice(), TRACKED, args, Vec::new(), job.limit).await?;
                 let whole = |it: &[u8]| [&chunk[0][..prefix], it].concat();
                 tracked.extend(items(&output.stdout).map(whole));
             }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     checkpoint::{
-        CheckpointError,
+        BACKGROUND, CheckpointError,
         meta::{Facts, Meta},
         repo::Repo,
         save::Job,
@@ -194,22 +194,24 @@ impl Shadow {
         input: Vec<u8>,
         limit: Duration,
     ) -> Result<Output, CheckpointError> {
-        self.script_at("10", script, args, input, limit).await
+        self.script_at(Some(BACKGROUND), script, args, input, limit).await
     }
 
-    /// Runs a script on the shadow with the niceness `nice`.
+    /// Runs a script on the shadow, giving way by `nice` if nobody waits for it.
     pub(super) async fn script_at(
         &self,
-        nice: &str,
+        nice: Option<u8>,
         script: &str,
         args: Vec<Vec<u8>>,
         input: Vec<u8>,
         limit: Duration,
     ) -> Result<Output, CheckpointError> {
         let script = [PRELUDE, script].concat();
-        let mut command =
-            Command::new(["nice", "-n", nice, "sh", "-c", &script, "checkpoint"]).stdin(input);
+        let mut command = Command::new(["sh", "-c", &script, "checkpoint"]).stdin(input);
         command.argv.extend(args);
+        if let Some(nice) = nice {
+            command = command.in_background(nice);
+        }
         Ok(run(&*self.repo.shell, &command, limit).await?)
     }
 

@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex, RwLock};
 
 use crate::{
-    checkpoint::{CheckpointError, repo::Repo, shadow::Shadow},
+    checkpoint::{BACKGROUND, CheckpointError, repo::Repo, shadow::Shadow},
     domain::ids::{CheckpointId, HostPath, TaskId},
     shell::{Command, Output, Shell, run},
     stdx::random,
@@ -43,9 +43,6 @@ const PACKS_MAX: &str = if cfg!(test) { "8" } else { "64" };
 
 /// From how many bytes on packs are looked through for long files that differ little.
 pub const LARGE: u64 = if cfg!(test) { 1 << 20 } else { 16 << 20 };
-
-/// Git's priority while nobody waits for it.
-const BACKGROUND: &str = "10";
 
 macro_rules! script {
     ($name:literal) => {
@@ -106,8 +103,8 @@ struct Locks {
 struct Way<'a> {
     from: &'a Repo,
     to: &'a Repo,
-    /// Git's priority on both sides.
-    nice: &'a str,
+    /// Whether nobody waits for it.
+    unasked: bool,
     /// Git's word for what must be on disk at the end: `all` or `none`.
     fsync: &'a str,
     /// Whether what travels is costly, rather than what is computed.
@@ -165,7 +162,7 @@ impl Vault {
             (copied, lent) = self.adopt(from, of_task, commit).await?;
             grown += copied;
         }
-        let way = Way { from, to: here, nice: BACKGROUND, fsync: "all", thin: !near };
+        let way = Way { from, to: here, unasked: true, fsync: "all", thin: !near };
         grown += way.transfer(commit, &have, &lent).await?;
         self.keep(here, reference, commit, way.fsync).await?;
         Ok(grown)
@@ -222,7 +219,7 @@ impl Vault {
         commit: &str,
         near: bool,
     ) -> Result<(), CheckpointError> {
-        let way = Way { from: &self.repo, to: there, nice: "0", fsync: "none", thin: !near };
+        let way = Way { from: &self.repo, to: there, unasked: false, fsync: "none", thin: !near };
         let have = self.have(there, "refs/checkpoints").await?;
         if have.is_empty() || way.transfer(commit, &have, &[]).await.is_err() {
             // What is there may lack what it says it has.
@@ -262,8 +259,8 @@ impl Vault {
     }
 
     /// Gives back the space of what no reference needs, once that is an eighth of the vault, and of
-    /// long files that differ little. May
-    /// be killed at any moment; runs at low priority. Returns how many bytes the vault is smaller.
+    /// long files that differ little. May be killed at any moment; runs at low priority. Returns how
+    /// many bytes the vault is smaller.
     ///
     /// # Errors
     ///
@@ -278,6 +275,7 @@ impl Vault {
         }
         let large = LARGE.to_string();
         let command = command(COLLECT, &[self.repo.dir.as_str(), PACKS_MAX, &large]);
+        let command = giving_way(true, command);
         let work = pipe::held(&*self.repo.shell, &command);
         let output = pipe::within(limit, &*self.repo.shell, "git pack-objects", work).await??;
         checked(&self.repo, "collect what is not needed", output)?;
@@ -389,15 +387,16 @@ impl Way<'_> {
         have: &[String],
         lent: &[String],
     ) -> Result<u64, CheckpointError> {
-        let Way { from, to, nice, fsync, thin } = *self;
+        let Way { from, to, unasked, fsync, thin } = *self;
         let lines: String = have.iter().chain(lent).map(|it| format!("{it}\n")).collect();
         // Differences within a first checkpoint take long to find; collecting looks for them.
         let window = if have.is_empty() && !thin { "0" } else { "" };
         let thin = if thin { "--thin" } else { "" };
-        let offer = command(OFFER, &[from.dir.as_str(), commit, nice, thin, window]).stdin(lines);
+        let offer = command(OFFER, &[from.dir.as_str(), commit, thin, window]).stdin(lines);
         let name = random::base32(12);
-        let mut accept = command(ACCEPT, &[to.dir.as_str(), commit, &name, nice, fsync]);
+        let mut accept = command(ACCEPT, &[to.dir.as_str(), commit, &name, fsync]);
         accept.argv.extend(have.iter().map(|it| it.clone().into_bytes()));
+        let (offer, accept) = (giving_way(unasked, offer), giving_way(unasked, accept));
         let (offered, accepted) =
             pipe::joined((&*from.shell, &offer), (&*to.shell, &accept)).await?;
         if offered.code == NO_COMMIT {
@@ -424,6 +423,11 @@ fn command(script: &str, args: &[&str]) -> Command {
     let mut command = Command::new(["sh", "-c", script, "parhelia"]);
     command.argv.extend(args.iter().map(|it| it.as_bytes().to_vec()));
     command
+}
+
+/// Lets a command that nobody waits for give way to what else runs.
+fn giving_way(unasked: bool, command: Command) -> Command {
+    if unasked { command.in_background(BACKGROUND) } else { command }
 }
 
 async fn ask(

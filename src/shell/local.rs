@@ -1,7 +1,8 @@
 //! This machine.
 //!
 //! Commands run in process groups of their own, so a Ctrl-C typed at the dispatcher's terminal
-//! does not reach them, and ending one ends what it started as well.
+//! does not reach them, and ending one ends what it started as well. Those that give way to others
+//! have sessions of their own, since Linux shares the processor out by sessions first.
 
 mod pty;
 mod watch;
@@ -19,6 +20,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    sync::OnceLock,
 };
 
 use async_trait::async_trait;
@@ -136,7 +138,10 @@ impl Shell for LocalShell {
     }
 
     async fn exec(&self, command: &Command) -> Result<Process, ShellError> {
-        let argv = self.argv(command)?;
+        let mut argv = self.argv(command)?;
+        // As the leader of no group it becomes that of a session, and keeps its id.
+        let apart = command.apart.then(setsid).flatten();
+        argv.splice(0..0, apart.map(|it| it.as_os_str().to_owned()));
         #[expect(clippy::disallowed_methods, reason = "this is what runs commands on this machine")]
         let mut builder = tokio::process::Command::new(&argv[0]);
         builder
@@ -145,8 +150,10 @@ impl Shell for LocalShell {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
             .kill_on_drop(true);
+        if apart.is_none() {
+            builder.process_group(0);
+        }
         for name in NOT_INHERITED.iter().filter(|it| !command.env.contains_key(**it)) {
             builder.env_remove(name);
         }
@@ -210,6 +217,16 @@ impl Shell for LocalShell {
 #[cfg(test)]
 pub(super) fn follow_slowly() -> Follower {
     watch::start_blind()
+}
+
+/// Returns where setsid(1) is, if this machine has one.
+fn setsid() -> Option<&'static Path> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).map(|it| it.join("setsid")).find(|it| it.is_file())
+    };
+    FOUND.get_or_init(find).as_deref()
 }
 
 /// A child and all it started. Dropping it before the child has ended kills the group.

@@ -32,7 +32,21 @@ pub struct Command {
     pub cwd: Option<HostPath>,
     /// What it reads before end of file; kept out of the argument vector.
     pub stdin: Vec<u8>,
+    /// Whether it leads a session of its own where the host has one for it; see
+    /// [`Command::in_background`].
+    pub apart: bool,
 }
+
+/// Gives way to what else runs on the host: with its niceness, and where the kernel shares the
+/// processor out by sessions first (`autogroup`, sched(7)), with that of its session. That is only
+/// done to a session that has nothing else in it.
+const GIVE_WAY: &str = r#"
+if read -r it 2>/dev/null </proc/$$/stat; then
+    case $it in
+    *") "?" "*" $$ $$ "*) echo "$1" 2>/dev/null >/proc/$$/autogroup ;;
+    esac
+fi
+exec nice -n "$@""#;
 
 impl Command {
     /// Creates a command of `argv`.
@@ -69,6 +83,16 @@ impl Command {
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Command {
         self.stdin = bytes.into();
+        self
+    }
+
+    /// Makes it one that nobody waits for, so that it gives way to all that runs on the host:
+    /// `nice` is how much, from 1 to 19 as nice(1) has it.
+    #[must_use]
+    pub fn in_background(mut self, nice: u8) -> Command {
+        let words = ["sh", "-c", GIVE_WAY, "background", &nice.to_string()];
+        self.argv.splice(0..0, words.map(|it| it.as_bytes().to_vec()));
+        self.apart = true;
         self
     }
 

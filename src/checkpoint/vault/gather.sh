@@ -1,9 +1,9 @@
 # Writes a pack of all that the commit $2 of the repository $1 consists of, and its parents without
-# what was before them, of each object a copy that can be read. $3 is a name that nobody else uses, $4 the priority, $5, unless it is empty,
-# another repository on this machine to take copies from. What can be read nowhere is left out. Ends
-# with 9 if there is no such commit.
+# what was before them, of each object a copy that can be read. $3 is a name that nobody else uses,
+# $4, unless it is empty, another repository on this machine to take copies from. What can be read
+# nowhere is left out. Ends with 9 if there is no such commit.
 cd "$1" || exit
-dir=$PWD/objects/tmp_objdir-$3 commit=$2 nice=$4 other=$5
+dir=$PWD/objects/tmp_objdir-$3 commit=$2 other=$4
 GIT_DIR=$PWD GIT_OBJECT_DIRECTORY=$dir
 export GIT_DIR GIT_OBJECT_DIRECTORY
 trap 'code=$?; [ "$code" = 0 ] || probe "$dir.probe"; rm -rf "$dir"; exit "$code"' EXIT
@@ -18,7 +18,7 @@ ours cat-file commit "$commit" | sed -n '/^$/q; s/^parent //p' |
 grep -v '^?' "$dir/all" >"$dir/list" || exit
 # Git gives up at the first that it cannot read, and names it.
 tries=0
-until ours_nice "$nice" pack-objects -q --stdout --window=0 --no-reuse-object \
+until ours pack-objects -q --stdout --window=0 --no-reuse-object \
     <"$dir/list" >"$dir/it" 2>"$dir/said"; do
     sed -n 's/$/ /; s/^fatal: .*[^0-9a-f]\([0-9a-f]\{40\}\)[^0-9a-f].*/\1/p' "$dir/said" >"$dir/bad"
     [ -s "$dir/bad" ] && [ "$tries" -lt 100 ] && grep -qFf "$dir/bad" "$dir/list" || {

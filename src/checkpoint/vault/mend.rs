@@ -13,7 +13,7 @@ use crate::{
         repo::Repo,
         shadow::Shadow,
         vault::{
-            BACKGROUND, GATHER, MEND, NO_COMMIT, SIGPIPE, Vault, command, missing, must_be_name,
+            GATHER, MEND, NO_COMMIT, SIGPIPE, Vault, command, giving_way, missing, must_be_name,
             pipe, refused,
         },
     },
@@ -27,8 +27,8 @@ struct Cure<'a> {
     to: &'a Repo,
     /// Whether both are on one machine, so that either's copies can be taken.
     near: bool,
-    /// Git's priority.
-    nice: &'a str,
+    /// Whether nobody waits for it.
+    unasked: bool,
     /// Git's word for what must be on disk at the end.
     fsync: &'a str,
 }
@@ -51,7 +51,7 @@ impl Vault {
         must_be_name(commit, &self.repo)?;
         let _shared = self.locks.objects.read().await;
         let to = &shadow.repo;
-        let cure = Cure { from: &self.repo, to, near, nice: "0", fsync: "none" };
+        let cure = Cure { from: &self.repo, to, near, unasked: false, fsync: "none" };
         let work = async {
             self.ready(to).await?;
             cure.apply(commit).await?;
@@ -79,7 +79,7 @@ impl Vault {
         must_be_name(commit, &shadow.repo)?;
         let _shared = self.locks.objects.read().await;
         let to = &self.repo;
-        let cure = Cure { from: &shadow.repo, to, near, nice: BACKGROUND, fsync: "all" };
+        let cure = Cure { from: &shadow.repo, to, near, unasked: true, fsync: "all" };
         let work = async {
             self.ready(to).await?;
             cure.apply(commit).await?;
@@ -91,11 +91,12 @@ impl Vault {
 
 impl Cure<'_> {
     async fn apply(&self, commit: &str) -> Result<(), CheckpointError> {
-        let Cure { from, to, near, nice, fsync } = *self;
+        let Cure { from, to, near, unasked, fsync } = *self;
         let other = if near { to.dir.as_str() } else { "" };
-        let gather = [from.dir.as_str(), commit, &random::base32(12), nice, other];
-        let mend = [to.dir.as_str(), &random::base32(12), nice, fsync];
-        let (gather, mend) = (command(GATHER, &gather), command(MEND, &mend));
+        let gather = [from.dir.as_str(), commit, &random::base32(12), other];
+        let mend = [to.dir.as_str(), &random::base32(12), fsync];
+        let gather = giving_way(unasked, command(GATHER, &gather));
+        let mend = giving_way(unasked, command(MEND, &mend));
         let (gathered, mended) = pipe::joined((&*from.shell, &gather), (&*to.shell, &mend)).await?;
         match (gathered.code, mended.code) {
             (0, 0) => Ok(()),

@@ -1,9 +1,8 @@
 # Writes a pack of what the commit $2 of the repository $1 needs and a repository lacks that holds
-# the commits on standard input. $3 is the priority; $4 is `--thin` if differences may be to what
-# only the other side has: less travels, but as much is stored there, since a pack must stand for
-# itself. $5, unless it is empty, is among how many objects differences are looked for. Ends with 9
-# if there is no such commit.
-GIT_DIR=$1 nice=$3 thin=$4 window=$5
+# the commits on standard input. $3 is `--thin` if differences may be to what only the other side has:
+# less travels, but as much is stored there, since a pack must stand for itself. $4, unless it is
+# empty, is among how many objects differences are looked for. Ends with 9 if there is no such commit.
+GIT_DIR=$1 thin=$3 window=$4
 export GIT_DIR
 ours cat-file -e "$2^{commit}" 2>/dev/null || exit 9
 # "Shallow", and the trees, make what the other side has count whether or not it is an ancestor.
@@ -13,8 +12,8 @@ ours cat-file -e "$2^{commit}" 2>/dev/null || exit 9
         awk '$1 == "commit" { print $2; print $2 "^{tree}" }'
 } | {
     # Differences to long files take much memory, and are looked for where they count.
-    [ -n "$4" ] || set -- "$1" "$2" "$3" '' "$5" -c pack.threads=2 -c pack.windowMemory=192m
-    shift 5
-    ours_nice "$nice" "$@" pack-objects --revs $thin ${window:+"--window=$window"} --shallow \
+    set --
+    [ -n "$thin" ] || set -- -c pack.threads=2 -c pack.windowMemory=192m
+    ours "$@" pack-objects --revs $thin ${window:+"--window=$window"} --shallow \
         --delta-base-offset -q --stdout
 }

@@ -20,17 +20,12 @@ probe() {
     rm -f "$1"
 }
 
-# Git in a repository of ours, whatever its own configuration says, at priority $1.
-ours_nice() {
-    priority=$1
-    shift
-    nice -n "$priority" git -c core.bare=true -c core.hooksPath=/dev/null -c gc.auto=0 \
+# Git in a repository of ours, whatever its own configuration says.
+ours() {
+    git -c core.bare=true -c core.hooksPath=/dev/null -c gc.auto=0 \
         -c maintenance.auto=false -c core.logAllRefUpdates=false -c core.fsyncMethod=fsync \
         -c "core.fsync=$fsync" -c core.bigFileThreshold=512m -c core.commitGraph=false \
         -c core.quotePath=false -c pack.compression=1 -c pack.windowMemory=512m -c pack.threads=1 \
         -c pack.deltaCacheSize=64m -c pack.packSizeLimit=0 -c transfer.fsckObjects=false "$@"
-}
-ours() {
-    ours_nice 0 "$@"
 }
 fsync=all

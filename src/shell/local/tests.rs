@@ -69,23 +69,51 @@ async fn a_deadline_ends_the_command_and_what_it_started() {
     let script = format!("sleep 1000 & echo $! > '{}'; wait", pid_file.display());
     let shell = LocalShell::new();
     let command = Command::new(["sh", "-c", &script]);
-    let process = shell.exec(&command).await.unwrap();
-    let pid = within("the pid is written", async {
-        loop {
-            let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
-            if text.ends_with('\n') {
-                break text.trim().parse().unwrap();
+    for command in [command.clone(), command.in_background(10)] {
+        let process = shell.exec(&command).await.unwrap();
+        let pid = within("the pid is written", async {
+            loop {
+                let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
+                if text.ends_with('\n') {
+                    break text.trim().parse().unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-    assert!(alive(pid));
-    drop(process);
-    until_dead(pid).await;
+        })
+        .await;
+        assert!(alive(pid));
+        drop(process);
+        until_dead(pid).await;
+        std::fs::remove_file(&pid_file).unwrap();
+    }
     let limit = Duration::from_millis(50);
     let error = run(&shell, &Command::new(["sleep", "1000"]), limit).await.unwrap_err();
     assert!(matches!(error, ShellError::Deadline { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_gives_way_and_is_otherwise_the_same() {
+    let script = "read -r it; echo \"$it $1 $NAME\"; pwd; cat /proc/$$/stat; \
+        cat /proc/$$/autogroup 2>/dev/null; exit 7";
+    let command = Command::new(["sh", "-c", script, "x", "an 'argument"])
+        .env("NAME", "value")
+        .cwd(HostPath::new("/").unwrap())
+        .stdin("a line\n")
+        .in_background(10);
+    let output = run(&LocalShell::new(), &command, LIMIT).await.unwrap();
+    assert_eq!((output.code, output.complaint()), (7, String::new()));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let mut lines = said.lines();
+    assert_eq!(lines.next(), Some("a line an 'argument value"));
+    assert_eq!(lines.next(), Some("/"));
+    let (head, rest) = lines.next().unwrap().split_once(" (sh) ").unwrap();
+    // From the third field on, see proc(5): its state, its parent, its group, its session.
+    let fields: Vec<&str> = rest.split(' ').collect();
+    assert_eq!((fields[2], fields[3], fields[16]), (head, head, "10"), "{said}");
+    // Only where the kernel has them.
+    if let Some(group) = lines.next() {
+        assert!(group.ends_with(" nice 10"), "{said}");
+    }
 }
 
 #[tokio::test]
