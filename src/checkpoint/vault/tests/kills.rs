@@ -31,22 +31,25 @@ const FROM: &str = "PARHELIA_KILLED_FROM";
 /// Says its process id and becomes the program.
 const BECOME: &str = "echo $$; exec \"$@\" >/dev/null 2>&1";
 
-/// Kills every process that has `$1` in its arguments or works below it, until there is none; or
-/// waits for it, if `$2` says so.
-const END_THOSE_OF: &str = "while :; do
-        found=
+/// Kills every process that has `$1` in its arguments or works below it, or was started by one that
+/// was told to work there, until there is none; or waits for it, if `$2` says so. One that is just
+/// becoming another program shows nothing of all that, so there must be none twice.
+const END_THOSE_OF: &str = "none=0
+    while [ $none -lt 2 ]; do
+        none=$((none + 1))
         for dir in /proc/[0-9]*; do
             pid=${dir#/proc/}
             [ \"$pid\" != \"$$\" ] || continue
             case $(readlink \"$dir/cwd\") in \"$1\"*) ;; *)
-                tr '\\0' ' ' <\"$dir/cmdline\" 2>/dev/null | grep -qF -- \"$1\" || continue ;;
+                tr '\\0' ' ' <\"$dir/cmdline\" 2>/dev/null | grep -qF -- \"$1\" ||
+                    tr '\\0' '\\n' <\"$dir/environ\" 2>/dev/null |
+                    grep -qxF -- \"PARHELIA_KILLED_ROOT=${1%/}\" || continue ;;
             esac
             case $2 in
             wait) tail --pid=\"$pid\" -s 0.01 -f /dev/null ;;
             *) kill -9 \"$pid\" 2>/dev/null ;;
-            esac && found=1
+            esac && none=0
         done
-        [ -n \"$found\" ] || break
     done";
 
 /// Changes about everything in the workspace that a number can.

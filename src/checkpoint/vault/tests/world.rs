@@ -182,8 +182,9 @@ impl World {
 
     /// Finds a checkpoint whole in a repository, whose workspace was `was`.
     pub async fn check_against(&self, repo: &str, it: &Saved, was: &str) {
-        let found = self.run_with(CHECK, &[repo, &it.commit, was]).await;
-        assert_eq!(found, "", "in {repo}");
+        let found = self.try_with(CHECK, &[repo, &it.commit, was]).await;
+        let said = [found.text(), found.complaint()].join("\n");
+        assert_eq!((found.code, said.trim()), (0, ""), "{} in {repo}", it.id);
     }
 }
 
