@@ -349,10 +349,12 @@ impl Shadow {
         let program = self.repo.shell.program();
         told.args.push(program.map(|it| it.as_str().into()).unwrap_or_default());
         told.args.push(packer::FORM.into());
+        let length = told.args.len();
         told.meta(meta);
         told.units(&seen.parts, takings);
         told.beside(job.order.map(|it| &*it.beside).unwrap_or_default());
         told.args.extend(known.parents.iter().map(|it| it.clone().into_bytes()));
+        told.args.insert(length, told.input.len().to_string().into());
         told
     }
 }

@@ -1,7 +1,7 @@
 # Takes what the plan says into the shadow, and makes a checkpoint of it.
 #
 # SHADOW TOKEN WORKSPACE MODE ID TIME PREVIOUS SAME STAGED BLOBS PACKER FORM
-#   META-FROM META-LENGTH
+#   LENGTH META-FROM META-LENGTH
 #   UNITS (NUMBER KIND PATH ADD-FROM ADD-LENGTH DROP-FROM DROP-LENGTH MANIFEST-FROM MANIFEST-LENGTH
 #     AFTER-FROM AFTER-LENGTH)…
 #   BESIDES (NAME KIND WHERE FROM LENGTH)…
@@ -10,15 +10,18 @@
 # BLOBS is a program for perl, used if there is one and PACKER cannot; PACKER, if not empty, is a
 # faster program that is asked in the form FORM. MODE is `save` or `now`. KIND of a unit is `work`,
 # `git` or `file`; of what is beside the workspace `path` or `bytes`. FROM and LENGTH say where in
-# the input something is. AFTER is what the next walk is to know of the files of the index.
+# the input something is; the first LENGTH is that of all of it. AFTER is what the next walk is to
+# know of the files of the index.
 shadow=$1 token=$2 ws=$3 mode=$4 id=$5 time=$6 previous=$7 same=$8 staged=$9
 shift 9
-blobs=$1 packer=$2 form=$3 meta_from=$4 meta_length=$5 units=$6
-shift 6
+blobs=$1 packer=$2 form=$3 whole=$4 meta_from=$5 meta_length=$6 units=$7
+shift 7
 tmp=$shadow/tmp/$token
 in=$tmp/in
 [ -d "$tmp" ] || exit 42
 cat >"$in" || stop 43
+# Whoever wrote it may have been killed meanwhile: without its lists all would seem to be unchanged.
+[ "$(($(wc -c <"$in")))" = "$whole" ] || { echo 'the plan is cut off' >&2; stop 43; }
 GIT_DIR=$shadow
 export GIT_DIR
 

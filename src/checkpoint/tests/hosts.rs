@@ -108,6 +108,57 @@ async fn what_the_user_may_not_read_is_left_out_by_name() {
     }
 }
 
+/// This machine, whose commands read no more than a few bytes: whoever writes the rest is killed.
+struct Half(Arc<LocalShell>);
+
+#[async_trait::async_trait]
+impl Shell for Half {
+    fn host(&self) -> &str {
+        self.0.host()
+    }
+
+    async fn exec(&self, command: &Command) -> Result<Process, ShellError> {
+        let mut command = command.clone();
+        let begin = ["sh", "-c", "head -c 9 | \"$@\"", "sh"].map(|it| it.as_bytes().to_vec());
+        command.argv.splice(0..0, begin);
+        self.0.exec(&command).await
+    }
+
+    async fn open_pty(&self, command: &Command, size: Size) -> Result<Pty, ShellError> {
+        self.0.open_pty(command, size).await
+    }
+
+    async fn put(&self, path: &HostPath, bytes: &[u8], mode: u32) -> Result<(), ShellError> {
+        self.0.put(path, bytes, mode).await
+    }
+
+    async fn get(
+        &self,
+        path: &HostPath,
+        offset: u64,
+        max: usize,
+    ) -> Result<Option<Vec<u8>>, ShellError> {
+        self.0.get(path, offset, max).await
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_is_cut_off_makes_no_checkpoint() {
+    let mut world = World::git().await;
+    world.save().await;
+    let before = world.shadow("for-each-ref").await;
+    world.write("new", "new");
+    let whole = world.shadow.clone();
+    let run_dir = super::path(&world.top.join("run dir"));
+    world.shadow = Shadow::new(Arc::new(Half(world.shell.clone())), &run_dir);
+    let error = world.shadow.save(&world.order()).await.unwrap_err();
+    assert!(error.to_string().contains("cut off"), "{error}");
+    assert_eq!(world.shadow("for-each-ref").await, before);
+    world.shadow = whole;
+    let saved = world.save().await;
+    assert!(world.whole(&saved).await.contains_key(&b"new"[..]));
+}
+
 /// Makes a directory with busybox under the names of all tools that it has; nothing where there is
 /// no busybox.
 async fn tools(world: &World) -> Option<String> {
